@@ -1,0 +1,356 @@
+"""Card, Line, Page and Reply → Block Kit (pure). Every piece of user text ends here as words, never as markup."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from adapters.slack import text as words
+from bot import wording
+from bot.directory import Address, PersonId, local_part, platform_of
+from bot.message import Button, Card, Field, Form, Line, Message, Page, Reply, Section, Style, Subject, Tone
+from bot.plan import Language
+from bot.rich import Group, Link, Mention, Moment, Piece, Rich, Room, Strong, When
+
+Json = dict[str, Any]
+Names = Callable[[PersonId], str]
+
+# https://docs.slack.dev/reference/block-kit/blocks : limits of the blocks
+MESSAGE_BLOCKS = 50
+HEADER = 150
+SECTION = 3000
+FIELD = 2000
+FIELDS = 10
+CONTEXT = 2000
+# https://docs.slack.dev/reference/block-kit/block-elements : limits of the elements
+BUTTON_LABEL = 75
+BUTTON_VALUE = 2000
+ACTIONS = 25
+OVERFLOW = 5
+OPTION_VALUE = 150
+# https://docs.slack.dev/reference/methods/chat.postMessage#truncating : best below 4,000, cut at 40,000
+MESSAGE_TEXT = 3900
+# Not documented: about 13.2 KB of blocks are refused with msg_blocks_too_long (github.com/slackapi/bolt-js/issues/2509).
+MESSAGE_BYTES = 12_000
+
+HEADLINE_LABEL, LEAD, STATUS, FOOTER, LINE_OF_PAGE = 75, 1500, 600, 500, 1000
+SHORT_LABEL = 40
+SHARES = (1.0, 0.6, 0.35, 0.2, 0.1, 0.05)
+"""How much of its room each text gets: the first share with which the message stays below MESSAGE_BYTES."""
+
+PRESS, MENU = "press", "menu"
+"""Beginnings of the action ids: a button, an overflow menu."""
+OPEN_FORM = "open_form"
+"""The press of the button that stands for a form where none can be opened; its value is what was typed."""
+AGAIN = 950
+"""How much of what was typed such a button holds: characters of up to two units each."""
+
+SIGNS: dict[Tone, str] = {
+    Tone.WAITING: "🟠",
+    Tone.ACKNOWLEDGED: "🔵",
+    Tone.RESOLVED: "🟢",
+    Tone.CANCELLED: "⚪",
+    Tone.MOVED: "↗️",
+    Tone.ALARM: "🔴",
+}
+_STYLES = {Style.PRIMARY: "primary", Style.DANGER: "danger"}
+_MOMENTS = {Moment.TIME: "{time}", Moment.DAY_TIME: "{date_short_pretty} {time}"}
+PERSON = re.compile(r"[UW][A-Z0-9]{1,30}")
+_GROUP = re.compile(r"S[A-Z0-9]{1,30}")
+_CHANNEL = re.compile(r"[CGD][A-Z0-9]{1,30}")
+_WEB = re.compile(r"https?://[^\s<>|\"`]{1,2000}", re.IGNORECASE)
+NOTHING = "—"
+
+
+def message(shown: Message, names: Names) -> Json:
+    """`text` (for notifications) and `blocks` of a card or a line."""
+    blocks = _fitting(lambda share: _blocks(shown, names, share))
+    return {"text": notification(shown.fallback, shown.language), "blocks": blocks}
+
+
+def reply(answer: Reply, names: Names, *, again: str = "") -> Json | None:
+    """An answer to one person as a message: its text, what they typed, its page, its buttons. None for nothing to say.
+
+    A form that cannot be opened here (there is no trigger) becomes a button that says `again`, the words that led to it.
+    """
+    form = answer.form
+    if not (answer.text or answer.page or answer.typed or form):
+        return None
+    said = answer.text or (form.intro[0] if form and form.intro else ())
+    fallback = wording.plain(answer.language, said, names) or (answer.page.fallback if answer.page else "")
+    blocks = _fitting(lambda share: _reply(answer, said, names, share, again))
+    return {"text": notification(fallback or (form.title if form else answer.typed), answer.language), "blocks": blocks}
+
+
+def page_blocks(page: Page, names: Names, *, most: int, most_bytes: int | None = None) -> list[Json]:
+    """The sections of a page, as many as fit; the last block says how many lines are not shown."""
+    parts = [part for section in page.sections for part in _section_of_page(section, page.language, names)]
+    shown: list[Json] = []
+    left = sum(lines for _, lines in parts)
+    room = (most_bytes or 200_000) - 200
+    for block, lines in parts:
+        room -= size(block) + 1
+        if len(shown) >= most - 1 or room < 0:
+            break
+        shown.append(block)
+        left -= lines
+    if left > 0:
+        shown.append(context(words.more(page.language, left)))
+    return shown or [section(words.inert(words.clip(_said(page.fallback), SECTION, to=words.inert)))]
+
+
+def notification(fallback: str, language: Language) -> str:
+    """The plain line that a notification shows: nothing in it is live."""
+    return words.clip(_said(fallback), MESSAGE_TEXT, language=language, to=words.escape)
+
+
+def marked(rich: Rich, language: Language, names: Names, most: int) -> str:
+    """Rich text as mrkdwn, at most `most` long; never empty. A token is shown whole or not at all."""
+    pieces = [words.clean(piece) if isinstance(piece, str) else piece for piece in rich]
+    tokens = [token(piece, language, names) for piece in pieces]
+    whole = "".join(tokens)
+    if words.length(whole) <= most:
+        return whole if whole.strip() else NOTHING
+    return _shortened(pieces, tokens, language, names, most)
+
+
+def token(piece: Piece, language: Language, names: Names) -> str:
+    """One piece as Slack reads it."""
+    match piece:
+        case str():
+            return words.inert(piece)
+        case Mention(person):
+            return _addressed("@", person, PERSON) or words.inert(_named(names(person)))
+        case Group(group):
+            return _addressed("!subteam^", group, _GROUP) or words.inert(_named(local_part(group)))
+        case Room(channel):
+            return _addressed("#", channel, _CHANNEL) or words.inert(_named(local_part(channel)))
+        case When():
+            absolute = words.escape(words.clean(wording.absolute(language, piece))).replace("|", "/")
+            return f"<!date^{int(piece.at.timestamp())}^{_MOMENTS[piece.shown]}|{absolute}>"
+        case Link(url, label):
+            return _link(url, words.inert(_named(label)).replace("|", "¦"))
+        case Strong(said):
+            inner = words.inert(_named(said))
+            return f"*{inner}*" if inner != NOTHING else ""
+
+
+def plain(text: str, most: int, language: Language) -> Json:
+    """A plain_text object: Slack reads no markup in it."""
+    return {"type": "plain_text", "text": words.clip(_said(text), most, language=language), "emoji": False}
+
+
+def section(marked_text: str) -> Json:
+    """A section of mrkdwn that was made by `marked`; verbatim, so that Slack links nothing by itself."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": marked_text, "verbatim": True}}
+
+
+def context(marked_text: str) -> Json:
+    """Small grey words below."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": marked_text, "verbatim": True}]}
+
+
+def prose(label: str, text: str, most: int, language: Language) -> Json:
+    """What people wrote, as rich_text: Slack reads no markup in it; addresses on the web can be followed."""
+    heading = words.clip(_said(label), HEADLINE_LABEL, language=language) + "\n" if label else ""
+    inside: list[Json] = [{"type": "text", "text": heading, "style": {"bold": True}}] if heading else []
+    inside.extend(_linked(words.clip(_said(text), most, language=language)))
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": inside}]}
+
+
+def button(shown: Button, value: str, language: Language) -> Json:
+    """A button; its value names what it acts on, and whoever presses is asked for their rights all the same."""
+    pressed: Json = {"type": "button", "action_id": f"{PRESS}:{shown.press}", "text": _label(shown, language)}
+    style = {"style": _STYLES[shown.style]} if shown.style in _STYLES else {}
+    return pressed | {"value": value[:BUTTON_VALUE]} | style
+
+
+def size(value: object) -> int:
+    """Bytes on the wire."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+
+
+def _blocks(shown: Message, names: Names, share: float) -> list[Json]:
+    match shown:
+        case Card():
+            return _card(shown, names, share)
+        case Line():
+            return _line(shown, names, share)
+
+
+def _card(card: Card, names: Names, share: float) -> list[Json]:
+    language = card.language
+
+    def room(most: int, least: int = 60) -> int:
+        return max(least, int(most * share))
+
+    blocks: list[Json] = [{"type": "header", "text": plain(card.headline, HEADER, language)}]
+    if card.lead:
+        blocks.append(section(marked(card.lead, language, names, room(LEAD, 600))))
+    status: Rich = (f"{SIGNS[card.tone]} ", *card.status)
+    blocks.append(section(marked(status, language, names, room(STATUS, 200))))
+    if card.expected:
+        blocks.append(prose(card.expected_label, card.expected, room(2000), language))
+    if card.body:
+        blocks.append(prose("", card.body, room(2500), language))
+    blocks.extend(_fields(card.fields, language, names, room(FIELD)))
+    blocks.extend(_controls(card, language))
+    if card.footer:
+        blocks.append(context(marked(card.footer, language, names, room(FOOTER, 200))))
+    return blocks
+
+
+def _line(line: Line, names: Names, share: float) -> list[Json]:
+    said: Rich = (f"{SIGNS[line.tone]} ", *line.text) if line.tone else line.text
+    blocks = [section(marked(said, line.language, names, max(200, int(SECTION * share))))]
+    return [*blocks, *_row(line.buttons, line.subject, line.language)]
+
+
+def _reply(answer: Reply, said: Rich, names: Names, share: float, again: str) -> list[Json]:
+    language, form = answer.language, answer.form
+    blocks: list[Json] = []
+    if said:
+        blocks.append(section(marked(said, language, names, max(300, int(SECTION * share)))))
+    if answer.typed:
+        blocks.append(_preformatted(words.clip(_said(answer.typed), max(200, int(SECTION * share)), language=language)))
+    if form:
+        blocks.append({"type": "actions", "elements": [_opener(form, again)]})
+    if answer.buttons:
+        blocks.extend(_row(answer.buttons, answer.subject, language))
+    if answer.page:
+        most_bytes = int((MESSAGE_BYTES - size(blocks)) * (0.98 if share == 1 else share))
+        blocks.extend(page_blocks(answer.page, names, most=MESSAGE_BLOCKS - len(blocks), most_bytes=most_bytes))
+    return blocks
+
+
+def _opener(form: Form, again: str) -> Json:
+    value = words.clean(again)[:AGAIN] or " "
+    return button(Button(OPEN_FORM, form.title, Style.PRIMARY, dialog=True), value, form.language)
+
+
+def _section_of_page(part: Section, language: Language, names: Names) -> Iterator[tuple[Json, int]]:
+    """The blocks of a section, each with the number of lines it holds."""
+    if part.heading:
+        yield {"type": "header", "text": plain(part.heading, HEADER, language)}, 0
+    held: list[str] = []
+    for line in part.lines:
+        said = marked(line, language, names, LINE_OF_PAGE)
+        if held and words.length("\n".join((*held, said))) > SECTION:
+            yield section("\n".join(held)), len(held)
+            held = []
+        held.append(said)
+    if held:
+        yield section("\n".join(held)), len(held)
+    for row in _row(part.buttons, part.subject, language):
+        yield row, 0
+
+
+def _fields(fields: Sequence[Field], language: Language, names: Names, room: int) -> Iterator[Json]:
+    shown = [_field(field, language, names, room) for field in fields[:FIELDS]]
+    if shown:
+        yield {"type": "section", "fields": shown}
+    if len(fields) > FIELDS:
+        yield context(words.more(language, len(fields) - FIELDS))
+
+
+def _field(field: Field, language: Language, names: Names, room: int) -> Json:
+    label = words.inert(words.clip(_named(field.label), HEADLINE_LABEL))
+    said = marked(field.text, language, names, max(60, min(room, FIELD - words.length(label) - 3)))
+    return {"type": "mrkdwn", "text": f"*{label}*\n{said}", "verbatim": True}
+
+
+def _controls(card: Card, language: Language) -> Iterator[Json]:
+    """One row: the buttons, then the rest folded into menus of five."""
+    elements = _buttons(card.buttons, card.subject, language)
+    for start in range(0, len(card.menu), OVERFLOW):
+        options = [_option(one, card.subject, language) for one in card.menu[start : start + OVERFLOW]]
+        elements.append({"type": "overflow", "action_id": f"{MENU}:{start // OVERFLOW}", "options": options})
+    if elements:
+        yield {"type": "actions", "elements": elements[:ACTIONS]}
+
+
+def _row(buttons: Sequence[Button], subject: Subject | None, language: Language) -> Iterator[Json]:
+    if elements := _buttons(buttons, subject, language):
+        yield {"type": "actions", "elements": elements[:ACTIONS]}
+
+
+def _buttons(buttons: Iterable[Button], subject: Subject | None, language: Language) -> list[Json]:
+    """Each press once: Slack wants every action id once in a row."""
+    by_press = {shown.press: shown for shown in buttons}
+    return [button(shown, str(subject) if subject else " ", language) for shown in by_press.values()]
+
+
+def _option(shown: Button, subject: Subject, language: Language) -> Json:
+    return {"text": _label(shown, language), "value": f"{shown.press} {subject}"[:OPTION_VALUE]}
+
+
+def _label(shown: Button, language: Language) -> Json:
+    label = words.clip(_named(shown.label), SHORT_LABEL)
+    return plain(f"{label}…" if shown.dialog and not label.endswith("…") else label, BUTTON_LABEL, language)
+
+
+def _fitting(build: Callable[[float], list[Json]]) -> list[Json]:
+    """The fullest version that Slack takes."""
+    blocks: list[Json] = []
+    for share in SHARES:
+        blocks = build(share)
+        if size(blocks) < MESSAGE_BYTES:
+            break
+    return blocks[:MESSAGE_BLOCKS]
+
+
+def _shortened(pieces: Sequence[Piece], tokens: Sequence[str], language: Language, names: Names, most: int) -> str:
+    left = sum(len(wording.plain(language, (piece,), names)) for piece in pieces)
+    room = most - words.length(words.more(language, left))
+    shown: list[str] = []
+    for piece, rendered in zip(pieces, tokens, strict=True):
+        if words.length(rendered) > room:
+            if isinstance(piece, str):
+                kept = words.fitting(piece, room, words.inert)
+                shown.append(words.inert(piece[:kept]))
+                left -= kept
+            break
+        shown.append(rendered)
+        room -= words.length(rendered)
+        left -= len(wording.plain(language, (piece,), names))
+    return "".join(shown).rstrip() + words.more(language, max(1, left))
+
+
+def _addressed(sign: str, address: Address, shape: re.Pattern[str]) -> str:
+    """A live token for an id of Slack, "" for anything else."""
+    name = local_part(address)
+    return f"<{sign}{name}>" if platform_of(address) == "slack" and shape.fullmatch(name) else ""
+
+
+def _link(url: str, label: str) -> str:
+    if not _WEB.fullmatch(url):
+        return label
+    return f"<{words.escape(url)}|{label}>"
+
+
+def _linked(text: str) -> Iterator[Json]:
+    """Text elements, and link elements for what begins with http(s)."""
+    done = 0
+    for found in _WEB.finditer(text):
+        url = found[0].rstrip(".,;:!?)]}'…")
+        if found.start() > done:
+            yield {"type": "text", "text": text[done : found.start()]}
+        yield {"type": "link", "url": url, "text": url}
+        done = found.start() + len(url)
+    if done < len(text):
+        yield {"type": "text", "text": text[done:]}
+
+
+def _preformatted(text: str) -> Json:
+    inside = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
+    return {"type": "rich_text", "elements": [inside]}
+
+
+def _said(text: str) -> str:
+    cleaned = words.clean(text)
+    return cleaned if cleaned.strip() else NOTHING
+
+
+def _named(text: str) -> str:
+    """One line, without blanks at its ends."""
+    return " ".join(words.clean(text).split()) or NOTHING

@@ -1,0 +1,1 @@
+"""What every web face shares: health, the runner, redaction of secrets in logs."""

@@ -1,0 +1,44 @@
+"""Listening on a port, and working until told to stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine, Iterable
+
+from aiohttp import web
+
+from bot.errors import ConfigurationError, Problem
+
+LARGEST_BODY = 256 * 1024
+
+log = logging.getLogger("echelon")
+
+
+async def serve(
+    routes: Iterable[web.AbstractRouteDef], host: str, port: int, app: web.Application | None = None
+) -> web.AppRunner:
+    """Listen; the runner is to be cleaned up. Raises ConfigurationError when the port is taken."""
+    app = app or web.Application(client_max_size=LARGEST_BODY)
+    app.add_routes(routes)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        said = f"cannot listen on {host}:{port} ({error.strerror}); choose another port or stop what listens there"
+        raise ConfigurationError((Problem("ECHELON_PORT", said),)) from None
+    return runner
+
+
+async def until_stopped(work: Coroutine[None, None, None] | None = None) -> None:
+    """Run `work`, if any, until SIGTERM or SIGINT; then cancel it and wait for its end."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work) if work else None
+        await stop.wait()
+        log.info("Stopping: what is under way is finished, the rest waits in the database", extra={"action": "stop"})
+        if task:
+            task.cancel()

@@ -1,0 +1,401 @@
+"""Echelon's composition root: settings → objects → run. The only place that names concrete classes.
+
+app.py demo     the local web chat: no account, a database of its own, a clock that can be moved
+app.py run      Slack for real
+app.py check    what is wrong with the settings and files; with --live, also asks the platform
+"""
+
+import argparse
+import asyncio
+import logging
+import secrets
+import sys
+import zoneinfo
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.console.logs import log_to_stderr
+from adapters.console.settings import Settings, read_settings, slack_problems
+from adapters.local.clock import MovableClock
+from adapters.local.demo import DIRECTORY_FILE, STORY
+from adapters.local.gateway import LocalChat
+from adapters.local.places import Places
+from adapters.local.render import Renderer
+from adapters.local.routes import LocalWeb
+from adapters.local.store import LocalStore
+from adapters.slack.checks import problems as live_problems
+from adapters.slack.gateway import web_client
+from adapters.slack.line import Access, SlackLine
+from adapters.switchboard import Memberships, Switchboard
+from adapters.web.health import OK, Part
+from adapters.web.health import routes as health_routes
+from adapters.web.serving import serve, until_stopped
+from bot.commands import Standing
+from bot.delivery import Chat
+from bot.directory import Address, Directory, GroupMembers, PersonId
+from bot.errors import ConfigurationError, Problem, StoreUnavailable
+from bot.ports import Clock, Ids, Membership, Plans
+from bot.readers import Readers
+from bot.reception import Reception
+from bot.service import Service
+from matrix.agreement import read_files
+from scheduler.calendar import BusinessCalendar, NamedCalendars
+from scheduler.clock import SystemClock
+from scheduler.pump import Pump
+from scheduler.timers import SilentBells, Timers
+from scheduler.wiring import ApsBells
+from storage.database import Database
+from storage.ids import RandomIds
+from storage.people import SqlPeople
+from storage.single import only_process
+
+zoneinfo.reset_tzpath(to=())  # the pinned tzdata, not whatever the machine has: both must agree on every deadline
+
+log = logging.getLogger("echelon")
+
+SLACK_PACE = 1.0
+"""Seconds between two messages to one Slack channel (docs/slack.md, limits)."""
+
+
+STALE_SWEEP = 10.0
+"""Seconds without a sweep after which /readyz says so: the guard sweeps every second."""
+
+
+class FixedDirectories:
+    """The directory of a file, read once at the start; groups are asked of the platform's own book."""
+
+    def __init__(self, directory: Directory, members: GroupMembers = lambda group: ()) -> None:
+        self._directory = directory
+        self._members = members
+
+    def current(self) -> Directory:
+        """The directory."""
+        return self._directory
+
+    def members(self, group: Address) -> tuple[PersonId, ...]:
+        """The members of a group as last told."""
+        return self._members(group)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The parts that belong together, whatever the platform."""
+
+    database: Database
+    service: Service
+    reception: Reception
+    pump: Pump
+    timers: Timers
+    bells: ApsBells | None
+
+    @classmethod
+    def built(
+        cls,
+        *,
+        database: Database,
+        clock: Clock,
+        ids: Ids,
+        plans: Plans,
+        people: SqlPeople,
+        directories: FixedDirectories,
+        readers: Readers,
+        chat: Chat,
+        membership: Membership,
+        ring: type[ApsBells] | None = None,
+        admitted: frozenset[Standing] = frozenset({Standing.MEMBER}),
+        pace: Mapping[str, float] | None = None,
+    ) -> "Engine":
+        """Put the parts together around a database that is migrated."""
+        directory = directories.current()
+        workspace, calendars = directory.workspace, NamedCalendars(directory.calendars, directory.calendar)
+
+        def wake() -> None:
+            timers.ring()
+            pump.wake()
+
+        service = Service(
+            workspace=workspace,
+            units=database.units,
+            archive=database.archive(),
+            clock=clock,
+            ids=ids,
+            plans=plans,
+            directories=directories,
+            calendars=lambda: calendars,
+            membership=membership,
+            admitted=admitted,
+            after_commit=wake,
+        )
+        pump = Pump(
+            outbox=database.outbox(),
+            archive=database.archive(),
+            service=service,
+            chat=chat,
+            readers=readers,
+            clock=clock,
+            jitter=lambda: secrets.randbelow(1000) / 1000,
+            pace=pace,
+        )
+        bells = ring(clock, lambda: timers.ring()) if ring else None
+        timers = Timers(
+            service=service,
+            archive=database.archive(),
+            bells=bells or SilentBells(),
+            clock=clock,
+            after=pump.wake,
+        )
+        reception = Reception(
+            service=service, plans=plans, directories=directories, people=people, archive=database.archive()
+        )
+        return cls(
+            database=database,
+            service=service,
+            reception=reception,
+            pump=pump,
+            timers=timers,
+            bells=bells,
+        )
+
+    async def settle(self) -> None:
+        """Handle what is due and carry what that led to, until nothing is left. Only while `running`."""
+        await self.timers.idle()
+        await self.pump.quiet()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Timers, guard and pump at work; stopped in the reverse order of their need."""
+        if self.bells:
+            self.bells.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = (self.timers.run(), self.timers.guard(), self.pump.run())
+                tasks = [group.create_task(part) for part in parts]
+                self.timers.ring()
+                yield
+                for task in tasks:
+                    task.cancel()
+        finally:
+            if self.bells:
+                self.bells.stop()
+
+
+def parts_of_health(engine: Engine, clock: Clock, **more: Part) -> dict[str, Part]:
+    """What /readyz asks."""
+
+    async def database() -> str:
+        try:
+            await engine.database.ping()
+        except StoreUnavailable:
+            return "does not answer"
+        return OK
+
+    async def sweep() -> str:
+        age = clock.monotonic() - engine.timers.last_sweep
+        return OK if age < STALE_SWEEP else f"the last sweep was {age:.0f} s ago"
+
+    return {"database": database, "sweep": sweep, **more}
+
+
+async def run(settings: Settings) -> None:
+    """Slack for real, until SIGTERM or SIGINT. Raises ConfigurationError before anything is started."""
+    problems = list(slack_problems(settings))
+    try:
+        files = read_files(settings.directory_file, settings.matrix_folder, BusinessCalendar)
+    except ConfigurationError as error:
+        raise ConfigurationError((*problems, *error.problems)) from None
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    clock, directory = SystemClock(), files.directory
+    async with opened(settings.database_url.get_secret_value(), RandomIds(clock)) as database:
+        people = database.people(directory.workspace)
+        await people.load()
+        directories = FixedDirectories(directory, lambda group: slack.members(group))
+        readers = Readers(directories, people)
+        slack = SlackLine(
+            client=slack_client(settings),
+            access=slack_access(settings),
+            directory=directories.current,
+            names=readers.name,
+            clock=clock,
+        )
+        engine = Engine.built(
+            database=database,
+            clock=clock,
+            ids=RandomIds(clock),
+            plans=files.plans,
+            people=people,
+            directories=directories,
+            readers=readers,
+            chat=Switchboard({"slack": slack.chat}),
+            membership=Memberships({"slack": slack.membership}),
+            ring=ApsBells if settings.bells == "apscheduler" else None,
+            admitted=admitted(settings),
+            pace={"slack": SLACK_PACE},
+        )
+        routes = [
+            *health_routes(parts_of_health(engine, clock, slack=slack.ready)),
+            web.route("*", "/slack/events", slack.serve),
+        ]
+        runner = await serve(routes, settings.host, settings.port)
+        try:
+            async with engine.running():
+                await until_stopped(slack.run(engine.reception, people))
+        finally:
+            await runner.cleanup()
+
+
+async def demo(settings: Settings) -> None:
+    """The local web chat, on loopback, with a database, messages and a clock of its own."""
+    files = read_files(DIRECTORY_FILE, None, BusinessCalendar)
+    folder = settings.demo_folder
+    clock, directories = MovableClock(), FixedDirectories(files.directory)
+    url = f"http://127.0.0.1:{settings.port}/"
+    async with (
+        opened(f"sqlite:///{folder / 'echelon.db'}", RandomIds(clock)) as database,
+        LocalStore.opened(folder / "chat.db") as store,
+    ):
+        if kept := await store.clock():
+            clock.resume(kept)
+        people = database.people(files.directory.workspace)
+        await people.load()
+        readers = Readers(directories, people)
+        chat = LocalChat(store, Places.of(files.directory), Renderer(readers.name), clock, url)
+        engine = Engine.built(
+            database=database,
+            clock=clock,
+            ids=RandomIds(clock),
+            plans=files.plans,
+            people=people,
+            directories=directories,
+            readers=readers,
+            chat=Switchboard({"local": chat}),
+            membership=Memberships({"local": chat}),
+            ring=ApsBells,
+        )
+        local = LocalWeb(
+            reception=engine.reception,
+            chat=chat,
+            clock=clock,
+            plans=files.plans,
+            archive=database.archive(),
+            settle=engine.settle,
+            story=STORY,
+        )
+        runner = await serve(health_routes(parts_of_health(engine, clock)), "127.0.0.1", settings.port, local.app())
+        try:
+            async with engine.running():
+                print(f"Echelon's demo is open at {url} (Ctrl+C ends it)", flush=True)
+                await until_stopped()
+        finally:
+            await runner.cleanup()
+
+
+@asynccontextmanager
+async def opened(url: str, ids: Ids) -> AsyncGenerator[Database]:
+    """The database, migrated, ours alone if it is a file; closed at the end. Raises ConfigurationError."""
+    with only_process(url):
+        database = Database.open(url, ids)
+        try:
+            await database.migrate()
+            yield database
+        except StoreUnavailable as error:
+            raise ConfigurationError(
+                (Problem("ECHELON_DATABASE_URL", f"the database does not answer: {error}"),)
+            ) from None
+        finally:
+            await database.close()
+
+
+def slack_client(settings: Settings) -> AsyncWebClient:
+    """The Web API with the bot's token."""
+    token = settings.slack_bot_token
+    return web_client(token.get_secret_value() if token else "", base_url=settings.slack_api_url)
+
+
+def slack_access(settings: Settings) -> Access:
+    """The app token or the signing secret, by the mode."""
+    socket = settings.slack_mode == "socket"
+    secret = settings.slack_app_token if socket else settings.slack_signing_secret
+    value = secret.get_secret_value() if secret else ""
+    return Access(app_token=value) if socket else Access(signing_secret=value)
+
+
+def admitted(settings: Settings) -> frozenset[Standing]:
+    """Who may act: members, and those whom a setting admits."""
+    also = {Standing.GUEST: settings.admit_guests, Standing.FOREIGN: settings.admit_foreign}
+    return frozenset({Standing.MEMBER, *(standing for standing, may in also.items() if may)})
+
+
+async def check(settings: Settings, *, live: bool) -> tuple[Problem, ...]:
+    """Everything that is wrong; with `live`, Slack is asked, too."""
+    problems = list(slack_problems(settings))
+    files = None
+    try:
+        files = read_files(settings.directory_file, settings.matrix_folder, BusinessCalendar)
+    except ConfigurationError as error:
+        problems += error.problems
+    problems += await database_problems(settings.database_url.get_secret_value())
+    if live and files and not any("SLACK" in problem.place for problem in problems):
+        app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
+        found = live_problems(
+            slack_client(settings),
+            files.directory,
+            token="ECHELON_SLACK_BOT_TOKEN",  # noqa: S106 - the setting's name
+            app_token=app_token if settings.slack_mode == "socket" else None,
+            app_token_name="ECHELON_SLACK_APP_TOKEN",  # noqa: S106
+        )
+        problems += [problem async for problem in found]
+    return tuple(problems)
+
+
+async def database_problems(url: str) -> tuple[Problem, ...]:
+    """Whether the database can be opened and brought up to date."""
+    try:
+        database = Database.open(url, RandomIds(SystemClock()))
+        try:
+            await database.migrate()
+            await database.ping()
+        finally:
+            await database.close()
+    except ConfigurationError as error:
+        return error.problems
+    except StoreUnavailable as error:
+        return (Problem("ECHELON_DATABASE_URL", f"the database does not answer: {error}"),)
+    return ()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status: 0, or 2 when something is to be mended first."""
+    parser = argparse.ArgumentParser(prog="app.py", description="Echelon: on-call escalation in chat.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("demo", help="the local web chat: no account needed")
+    commands.add_parser("run", help="connect to Slack and work")
+    checking = commands.add_parser("check", help="say everything that is wrong with settings and files")
+    checking.add_argument("--live", action="store_true", help="also ask Slack: token, scopes, channels, people")
+    asked = parser.parse_args(arguments)
+    try:
+        settings = read_settings()
+        log_to_stderr(settings.log_level)
+        if asked.command == "check":
+            return report(asyncio.run(check(settings, live=asked.live)))
+        asyncio.run(demo(settings) if asked.command == "demo" else run(settings))
+    except ConfigurationError as error:
+        return report(error.problems)
+    return 0
+
+
+def report(problems: Sequence[Problem]) -> int:
+    """Print every problem, or that there is none; the exit status."""
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not problems:
+        print("Everything is in order.")
+    return 2 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

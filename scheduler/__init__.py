@@ -1,0 +1,1 @@
+"""Time: the clock, the calendars, and what must happen when a time has come."""

@@ -1,0 +1,111 @@
+"""Overdue windows and reminders → events: sweeps when a bell rings, and every second in any case."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from bot.errors import Conflict, StoreUnavailable
+from bot.ports import Archive, Bell, Clock
+from bot.service import Service
+
+BATCH = 100
+"""Rows per transaction: 8,600 to 28,000 rows a second, and people's writes get in between (docs/architecture.md)."""
+
+GUARD_SECONDS = 1.0
+STEP = 0.5
+"""Seconds that the wall clock may move against the monotonic one before it counts as a step."""
+
+log = logging.getLogger("echelon.timers")
+
+
+class Bells(Protocol):
+    """What rings when something is due. A bell that fails costs a second: the guard sweeps all the same."""
+
+    def arm(self, bells: Sequence[Bell], *, afresh: bool) -> None:
+        """Ring at each of these instants, and at no others; `afresh` after a step of the clock."""
+        ...
+
+
+class SilentBells:
+    """No bells: the guard alone keeps the promise, within a second."""
+
+    def arm(self, bells: Sequence[Bell], *, afresh: bool) -> None:
+        """Nothing to arm."""
+
+
+class Timers:
+    """The one task that moves escalations when their time has come."""
+
+    def __init__(
+        self, *, service: Service, archive: Archive, bells: Bells, clock: Clock, after: Callable[[], None]
+    ) -> None:
+        self._service = service
+        self._archive = archive
+        self._bells = bells
+        self._clock = clock
+        self._after = after
+        self._bell = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._stepped = False
+        self.last_sweep = clock.monotonic()
+
+    def ring(self) -> None:
+        """Something may be due. Safe to call at any time, as often as one likes."""
+        self._idle.clear()
+        self._bell.set()
+
+    async def idle(self) -> None:
+        """Wait until nothing is due any more. Only while `run` is running."""
+        self.ring()
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Sweep whenever a bell rings, for ever; a store that is away is waited for."""
+        delay = 0.1
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            try:
+                await self.sweep()
+                delay = 0.1
+            except (StoreUnavailable, Conflict) as error:
+                log.warning("The sweep waits: %s", error, extra={"action": "sweep_waits"})
+                await asyncio.sleep(delay)
+                delay = min(5.0, delay * 2)
+                self._bell.set()
+
+    async def sweep(self) -> int:
+        """Handle all that is due, batch by batch, each escalation by one event a pass; then arm the bells anew."""
+        handled = 0
+        while swept := (await self._service.sweep(BATCH)).due:
+            handled += swept
+            self._after()
+            await asyncio.sleep(0)  # people's writes go ahead of the next batch
+        self.last_sweep = self._clock.monotonic()
+        await self._arm()
+        if not self._bell.is_set():
+            self._idle.set()
+        return handled
+
+    async def _arm(self) -> None:
+        bells = await self._archive.bells()
+        now = self._clock.now()
+        afresh, self._stepped = self._stepped, False
+        self._bells.arm([bell for bell in bells if bell.at > now], afresh=afresh)
+        if any(bell.at < now for bell in bells):
+            self._bell.set()
+
+    async def guard(self) -> None:
+        """Ring every second by the monotonic clock, whatever the wall clock does, and notice when that one steps."""
+        apart = self._apart()
+        while True:
+            await asyncio.sleep(GUARD_SECONDS)
+            if abs(self._apart() - apart) > STEP:
+                log.warning("The wall clock stepped by %.1f s", self._apart() - apart, extra={"action": "clock_step"})
+                self._stepped = True
+                apart = self._apart()
+            self.ring()
+
+    def _apart(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()

@@ -1,0 +1,16 @@
+"""Stored escalations: one schema on SQLite and on PostgreSQL, plain statements, no mapped objects.
+
+database      opens a database and hands out what the core asks for (start here)
+unit_of_work  one transaction: state, ledger and outbox together
+outbox        parcels on their way: lease, marks, root cards
+archive       reading without a transaction of one's own
+people        names and languages, in memory and stored
+ledger        the chain that makes the history provable
+parcels       effects → rows of the outbox
+record        an escalation ↔ its columns
+codec         domain values ↔ JSON text
+tables        the schema and nothing else; types: instants in milliseconds
+transaction   statements whose errors are those of `bot.errors`
+engine        URL → engine, with the settings that each database needs
+migrate       brings the schema up to date; migrations/ holds the steps
+"""

@@ -1,0 +1,60 @@
+"""Domain values ↔ JSON text: the same value always gives the same text, and keys that a newer version added are skipped."""
+
+import json
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+from bot.delivery import MessageRef
+from bot.directory import Address
+from bot.effects import Effect
+from bot.facts import Fact
+from bot.plan import Plan
+from bot.ports import Damaged
+from bot.state import Escalation
+
+T = TypeVar("T")
+
+
+class Codec(Generic[T]):
+    """Writes and reads the values of one type."""
+
+    def __init__(self, type: Any) -> None:
+        self._adapter: TypeAdapter[T] = TypeAdapter(type)
+
+    def write(self, value: T, *, without: frozenset[str] = frozenset()) -> str:
+        """The text of `value`, keys and sets sorted; `without` names fields that are kept elsewhere."""
+        plain = self._adapter.dump_python(value, exclude=set(without))
+        text = json.dumps(plain, default=_plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "replace").decode("utf-8")
+
+    def read(self, text: str, **elsewhere: object) -> T:
+        """The inverse of `write`; `elsewhere` gives the fields left out. Raises Damaged, quoting no stored text."""
+        try:
+            if not elsewhere:
+                return self._adapter.validate_json(text)
+            return self._adapter.validate_python({**json.loads(text), **elsewhere})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            place = ".".join(str(step) for step in first["loc"]) or "the whole"
+            raise Damaged(f"{place}: {first['type']}") from None
+        except (TypeError, ValueError):
+            raise Damaged("the whole: not a JSON object") from None
+
+
+def _plain(value: object) -> Any:
+    return sorted(cast("frozenset[str]", value)) if isinstance(value, frozenset) else to_jsonable_python(value)
+
+
+def storable(text: str) -> str:
+    """`text` without what a text column cannot hold: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+ESCALATION: Codec[Escalation] = Codec(Escalation)
+PLAN: Codec[Plan] = Codec(Plan)
+FACT: Codec[Fact] = Codec(Fact)
+EFFECT: Codec[Effect] = Codec(Effect)
+MESSAGE: Codec[MessageRef] = Codec(MessageRef)
+ADDRESSES: Codec[tuple[Address, ...]] = Codec(tuple[Address, ...])

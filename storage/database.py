@@ -1,0 +1,83 @@
+"""Opens a database and hands out what the core asks for."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.directory import WorkspaceId
+from bot.ports import Ids
+from storage.archive import SqlArchive
+from storage.engine import create_engine, is_sqlite
+from storage.migrate import migrate
+from storage.outbox import SqlOutbox
+from storage.people import SqlPeople
+from storage.record import PlanShelf
+from storage.transaction import Transaction, transaction
+from storage.unit_of_work import SqlUnitOfWork
+
+
+class Database:
+    """One database. On SQLite writers queue here, first come first served, instead of fighting for the file."""
+
+    def __init__(self, engine: AsyncEngine, ids: Ids) -> None:
+        self.engine = engine
+        self._ids = ids
+        self._writers = engine.execution_options(writing=True)
+        self._turn = asyncio.Lock() if is_sqlite(engine) else None
+        self._plans = PlanShelf()
+        self._owner = ids.new()
+
+    @classmethod
+    def open(cls, url: str, ids: Ids) -> "Database":
+        """For a URL; connects at first use. Raises ConfigurationError."""
+        return cls(create_engine(url), ids)
+
+    async def migrate(self) -> None:
+        """Bring the schema up to date. Raises ConfigurationError or StoreUnavailable."""
+        await migrate(self.engine)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when the database does not answer."""
+        async with self.reading() as reading:
+            await reading.run(select(1))
+
+    @asynccontextmanager
+    async def units(self) -> AsyncGenerator[SqlUnitOfWork]:
+        """One unit of work."""
+        async with self.writing() as writing:
+            yield SqlUnitOfWork(writing, self._plans, self._ids)
+
+    def archive(self) -> SqlArchive:
+        """For reading."""
+        return SqlArchive(self.reading, self._plans)
+
+    def outbox(self) -> SqlOutbox:
+        """The parcels, leased in the name of this process."""
+        return SqlOutbox(self.writing, self.reading, self._ids, owner=self._owner)
+
+    def people(self, workspace: WorkspaceId) -> SqlPeople:
+        """What is known of the people of a workspace; `await people.load()` once before use."""
+        return SqlPeople(workspace, self.writing, self.reading)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[Transaction]:
+        """A transaction that only reads."""
+        async with transaction(self.engine) as reading:
+            yield reading
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[Transaction]:
+        """A transaction that may write; keep nothing but database work inside."""
+        if self._turn is None:
+            async with transaction(self._writers) as writing:
+                yield writing
+            return
+        async with self._turn, transaction(self._writers) as writing:
+            yield writing

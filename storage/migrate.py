@@ -1,0 +1,73 @@
+"""Brings the schema up to date when the product starts, in this process."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage.engine import is_sqlite, wrong
+from storage.transaction import spoken, sqlstate
+
+SCRIPTS = Path(__file__).parent / "migrations"
+WRONG_SETTINGS = {
+    "28P01": "the database refuses this password",
+    "28000": "the database refuses this user",
+    "3D000": "there is no such database on that server; create it first",
+    "42501": "this user may not create tables in that database",
+}
+ONE_AT_A_TIME = 0x45534341
+"""The advisory lock that replicas take in turn while they migrate."""
+
+
+async def migrate(engine: AsyncEngine, *, to: str = "head") -> None:
+    """Upgrade to `to`; does nothing when it is there already. Two processes may start together.
+
+    Raises ConfigurationError when the database cannot be opened or belongs to a newer version, StoreUnavailable when
+    its server does not answer.
+    """
+    with spoken():
+        try:
+            await _upgrade(engine, to)
+        except DBAPIError as error:
+            sentence = _sentence(engine, error)
+            if sentence is None:
+                raise
+            raise wrong(sentence) from None
+
+
+def _sentence(engine: AsyncEngine, error: DBAPIError) -> str | None:
+    """What is wrong with the setting; None when it is something else."""
+    if is_sqlite(engine):
+        return None if "locked" in str(error.orig) else f"{engine.url.database} cannot be used: {error.orig}"
+    return WRONG_SETTINGS.get(sqlstate(error))
+
+
+async def _upgrade(engine: AsyncEngine, to: str) -> None:
+    async with engine.connect() as connection:
+        writing = await connection.execution_options(writing=True)
+        async with writing.begin():
+            if not is_sqlite(engine):
+                await writing.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ONE_AT_A_TIME})
+            await writing.run_sync(_run, to)
+
+
+def _run(connection: Connection, to: str) -> None:
+    config = configuration(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    present = set(MigrationContext.configure(connection).get_current_heads())
+    if present - known:
+        raise wrong("this database was written by a newer version of Echelon; start that one, or restore a backup")
+    command.upgrade(config, to)
+
+
+def configuration(connection: Connection) -> Config:
+    """Alembic's settings, on a connection that is open and in a transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

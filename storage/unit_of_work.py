@@ -1,0 +1,226 @@
+"""One transaction: state, ledger and outbox together, or nothing at all."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, bindparam, func, insert, select, update
+
+from bot.delivery import NOTED_WHEN_DELIVERED, Parcel
+from bot.directory import PersonId, WorkspaceId
+from bot.errors import Conflict, NotFound
+from bot.escalation import Outcome
+from bot.facts import Fact, FactKind
+from bot.ports import Ids, Overdue
+from bot.state import Escalation, EscalationId
+from storage import ledger as books
+from storage import parcels
+from storage.ledger import Book
+from storage.outbox import FAILED, end, not_delivered
+from storage.record import PlanShelf, columns, people_of
+from storage.seeks import due_levels
+from storage.tables import DUE, counters, escalations, involved, ledger, outbox, requests
+from storage.transaction import Transaction
+
+E = escalations.c
+PARKED_AT_MOST = 60
+"""Minutes."""
+
+KEPT = frozenset({"workspace", "id", "number", "opener", "opened_at", "ledger_seq", "ledger_head", "parked"})
+NAMES = [column.name for column in E]
+SAVE = (
+    update(escalations)
+    .where(E.workspace == bindparam("of"), E.id == bindparam("which"), E.version == bindparam("known"))
+    .values({name: bindparam(name) for name in NAMES if name not in KEPT})
+    .values(ledger_seq=bindparam("seq"), ledger_head=bindparam("head"), parked=0)
+)
+NOT_OVER = ("pending", "done")
+
+
+class SqlUnitOfWork:
+    """`bot.ports.UnitOfWork` on a transaction that may write."""
+
+    def __init__(self, writing: Transaction, plans: PlanShelf, ids: Ids) -> None:
+        self._writing = writing
+        self._plans = plans
+        self._ids = ids
+        self._held: dict[str, RowMapping] = {}
+        self._read: dict[str, Escalation] = {}
+
+    async def get(self, workspace: WorkspaceId, id: EscalationId) -> Escalation:
+        return await self._one(select(escalations).where(E.workspace == workspace, E.id == id), given="")
+
+    async def by_number(self, workspace: WorkspaceId, number: int) -> Escalation:
+        return await self._one(select(escalations).where(E.workspace == workspace, E.number == number), given=number)
+
+    async def next_number(self, workspace: WorkspaceId) -> int:
+        first = self._writing.insert(counters).values(workspace=workspace, last_number=1)
+        following = first.on_conflict_do_update(
+            index_elements=["workspace"], set_={"last_number": counters.c.last_number + 1}
+        )
+        return (await self._writing.run(following.returning(counters.c.last_number))).scalar_one()
+
+    async def add(self, outcome: Outcome, *, at: datetime) -> Escalation:
+        saved = replace(outcome.escalation, version=1)
+        plan = await self._plans.keep(self._writing, saved)
+        book, rows = books.written(Book(saved.workspace, saved.id), outcome.facts, at=at, ids=self._ids)
+        ledger_end = {"ledger_seq": book.seq, "ledger_head": book.head, "parked": 0}
+        await self._writing.run(insert(escalations), {**columns(saved, plan), **ledger_end})
+        await self._append([(outcome, saved)], rows, at=at)
+        return saved
+
+    async def save(self, outcome: Outcome, *, at: datetime) -> Escalation:
+        (saved,) = await self._save([outcome], at=at)
+        return saved
+
+    async def save_all(self, outcomes: Sequence[Outcome], *, at: datetime) -> None:
+        await self._save(outcomes, at=at)
+
+    async def overdue(self, now: datetime, limit: int) -> list[Overdue]:
+        rows: list[RowMapping] = []
+        for level in await due_levels(self._writing, now):
+            if len(rows) >= limit:
+                break
+            due = select(escalations).where(DUE, E.level == level, E.next_due < now).order_by(E.next_due)
+            claimed = due.limit(limit - len(rows)).with_for_update(skip_locked=True)
+            rows.extend(await self._writing.rows(claimed))
+        values = await self._plans.decode(self._writing, rows)
+        for row, value in zip(rows, values, strict=True):
+            self._hold(row, value if isinstance(value, Escalation) else None)
+        return [
+            Overdue(EscalationId(row["id"]), WorkspaceId(row["workspace"]), value)
+            for row, value in zip(rows, values, strict=True)
+        ]
+
+    async def park(self, row: Overdue, reason: str, *, at: datetime) -> datetime:
+        """Until then it counts as a reminder: no window of it rings. What is stored of its state stays."""
+        book = await books.locked(self._writing, row.workspace, row.id)
+        mine = (E.workspace == row.workspace) & (E.id == row.id)
+        failures = (await self._writing.run(select(E.parked).where(mine))).scalar_one()
+        until = at + timedelta(minutes=min(PARKED_AT_MOST, 2 ** min(failures, 10)))
+        fact = Fact(FactKind.PARKED, book.entry, due=until, code=reason)
+        await books.note(self._writing, book, (fact,), at=at, ids=self._ids)
+        aside = {"next_due": until, "reminder_due": until, "deadline": None, "window": None, "parked": failures + 1}
+        await self._writing.run(update(escalations).where(mine).values(aside))
+        self._held.pop(row.id, None)
+        return until
+
+    async def seen(self, workspace: WorkspaceId, request: str) -> EscalationId | None:
+        mine = (requests.c.workspace == workspace) & (requests.c.request == request)
+        found = (await self._writing.run(select(requests.c.escalation).where(mine))).scalar_one_or_none()
+        return EscalationId(found) if found is not None else None
+
+    async def remember(self, workspace: WorkspaceId, request: str, id: EscalationId) -> None:
+        await self._writing.run(insert(requests), {"workspace": workspace, "request": request, "escalation": id})
+
+    async def undeliverable(self, parcel: Parcel, reason: str, *, at: datetime) -> bool:
+        book = await books.locked(self._writing, parcel.workspace, parcel.escalation)
+        self._held.pop(parcel.escalation, None)
+        if not await end(self._writing, parcel, FAILED, at):
+            return False
+        await books.note(self._writing, book, (not_delivered(parcel, reason),), at=at, ids=self._ids)
+        if parcel.effect.errand not in NOTED_WHEN_DELIVERED:
+            return False
+        heard = select(func.count()).where(
+            outbox.c.escalation == parcel.escalation,
+            outbox.c.entry == parcel.effect.entry,
+            outbox.c.errand.in_([errand.value for errand in NOTED_WHEN_DELIVERED]),
+            outbox.c.status.in_(NOT_OVER),
+        )
+        return (await self._writing.run(heard)).scalar_one() == 0
+
+    async def commit(self) -> None:
+        await self._writing.commit()
+
+    # Reading
+
+    async def _one(self, query: Select[*tuple[Any, ...]], *, given: int | str) -> Escalation:
+        row = (await self._writing.run(query.with_for_update())).mappings().one_or_none()
+        if row is None:
+            raise NotFound("not_found", given=given)
+        escalation = await self._plans.decode_one(self._writing, row)
+        self._hold(row, escalation)
+        return escalation
+
+    def _hold(self, row: RowMapping, escalation: Escalation | None) -> None:
+        """This row is ours until the end: what it says of the ledger stays true."""
+        self._held[row["id"]] = row
+        if escalation:
+            self._read[row["id"]] = escalation
+
+    # Saving
+
+    async def _save(self, outcomes: Sequence[Outcome], *, at: datetime) -> list[Escalation]:
+        """Rows are locked and compared first: an executemany does not tell every driver's caller what it changed."""
+        await self._hold_all([outcome.escalation for outcome in outcomes])
+        saved: list[tuple[Outcome, Escalation]] = []
+        changes: list[dict[str, Any]] = []
+        history: list[dict[str, Any]] = []
+        for outcome in outcomes:
+            current = outcome.escalation
+            held = self._held.pop(current.id, None)
+            if held is None or held["version"] != current.version:
+                raise Conflict(f"{current.reference} has moved")
+            new = replace(current, version=current.version + 1)
+            book = Book(current.workspace, current.id, held["ledger_seq"], held["ledger_head"])
+            book, rows = books.written(book, outcome.facts, at=at, ids=self._ids)
+            plan = await self._plan_of(new, held)
+            which = {"of": new.workspace, "which": new.id, "known": current.version, "seq": book.seq, "head": book.head}
+            changes.append({**_changing(columns(new, plan)), **which})
+            history.extend(rows)
+            saved.append((outcome, new))
+        await self._update(changes)
+        await self._append(saved, history, at=at)
+        return [new for _, new in saved]
+
+    async def _hold_all(self, values: Iterable[Escalation]) -> None:
+        for value in values:
+            if value.id not in self._held:
+                mine = (E.workspace == value.workspace) & (E.id == value.id)
+                for row in await self._writing.rows(select(escalations).where(mine).with_for_update()):
+                    self._held[value.id] = row
+
+    async def _plan_of(self, new: Escalation, held: RowMapping) -> str:
+        read = self._read.get(new.id)
+        same = read is not None and read.plan is new.plan
+        return held["plan"] if same else await self._plans.keep(self._writing, new)
+
+    async def _update(self, changes: list[dict[str, Any]]) -> None:
+        if not changes:
+            return
+        changed = await self._writing.run(SAVE, changes)
+        if self._writing.can_count_many and changed.rowcount != len(changes):
+            raise Conflict("an escalation of this batch has moved")
+
+    async def _append(
+        self, saved: Sequence[tuple[Outcome, Escalation]], history: list[dict[str, Any]], *, at: datetime
+    ) -> None:
+        """The rows around the state: ledger, outbox, who is involved."""
+        await self._writing.run_many(insert(ledger), history)
+        await self._send(saved, at=at)
+        joined = [
+            {"workspace": new.workspace, "person": person, "escalation": new.id}
+            for _, new in saved
+            for person in sorted(people_of(new) - self._already(new.id))
+        ]
+        await self._writing.run_many(self._writing.insert(involved).on_conflict_do_nothing(), joined)
+        self._read.update((new.id, new) for _, new in saved)
+
+    async def _send(self, saved: Sequence[tuple[Outcome, Escalation]], *, at: datetime) -> None:
+        redrawn = [new.id for outcome, new in saved if parcels.asks_for_edits(outcome.effects)]
+        cards = await parcels.cards_of(self._writing, redrawn)
+        rows = [
+            row for outcome, new in saved for row in parcels.rows_of(new, outcome.effects, cards, at=at, ids=self._ids)
+        ]
+        renewed = [edit for outcome, new in saved for edit in parcels.renewals(new, outcome.effects, cards)]
+        await self._writing.run_many(parcels.RENEW_EDITS, renewed)
+        await self._writing.run_many(insert(outbox), rows)
+
+    def _already(self, id: EscalationId) -> frozenset[str]:
+        read = self._read.get(id)
+        return people_of(read) if read else frozenset[PersonId]()
+
+
+def _changing(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in KEPT}
