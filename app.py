@@ -210,7 +210,7 @@ async def run(settings: Settings) -> None:
     if problems:
         raise ConfigurationError(tuple(problems))
     clock, directory = SystemClock(), files.directory
-    async with opened(settings.database_url.get_secret_value(), RandomIds(clock)) as database:
+    async with opened(settings.database_url.get_secret_value(), clock) as database:
         people = database.people(directory.workspace)
         await people.load()
         directories = FixedDirectories(directory, lambda group: slack.members(group))
@@ -255,7 +255,7 @@ async def demo(settings: Settings) -> None:
     clock, directories = MovableClock(), FixedDirectories(files.directory)
     url = f"http://127.0.0.1:{settings.port}/"
     async with (
-        opened(f"sqlite:///{folder / 'echelon.db'}", RandomIds(clock)) as database,
+        opened(f"sqlite:///{folder / 'echelon.db'}", clock) as database,
         LocalStore.opened(folder / "chat.db") as store,
     ):
         if kept := await store.clock():
@@ -295,12 +295,14 @@ async def demo(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def opened(url: str, ids: Ids) -> AsyncGenerator[Database]:
+async def opened(url: str, clock: Clock) -> AsyncGenerator[Database]:
     """The database, migrated, ours alone if it is a file; closed at the end. Raises ConfigurationError."""
     with only_process(url):
-        database = Database.open(url, ids)
+        database = Database.open(url, RandomIds(clock))
         try:
             await database.migrate()
+            if database.alone:
+                await database.outbox().reclaim(clock.now())
             yield database
         except StoreUnavailable as error:
             raise ConfigurationError(

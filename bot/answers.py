@@ -51,12 +51,14 @@ def done(action: Action, result: Done, language: Language, at: Situation) -> Rep
     escalation = result.escalation
     entry, ending = escalation.entry, escalation.ending
     due: Rich = wording.deadline(language, entry.due) if entry.due else wording.say(language, "no_window")
+    channel = at.roster.channel(escalation.level.role)
+    room: Rich = (Room(channel),) if channel else wording.say(language, "nobody_bound")
     said = wording.say(
         language,
         f"done_{action.value}",
         ref=Strong(escalation.reference),
         where=cards.place_in_plan(language, escalation),
-        who=wording.people(language, entry.assignees) or wording.say(language, "nobody_bound"),
+        who=wording.people(language, entry.assignees) or room,
         due=due,
         other=f"ESC-{ending.duplicate_of}" if ending and ending.duplicate_of else "",
     )

@@ -222,7 +222,8 @@ def _moved(base: Card, escalation: Escalation, reader: Reader, desk: Desk) -> Ca
     link: Rich = ()
     if desk.newest_link:
         link = (" · ", Link(desk.newest_link, wording.words(reader.language, "newest_card")))
-    status = (*wording.say(reader.language, "status_moved", where=Strong(where)), *link)
+    sentence = "status_reopened" if escalation.entry.via is Via.REOPENED else "status_moved"
+    status = (*wording.say(reader.language, sentence, where=Strong(where)), *link)
     return replace(base, tone=Tone.MOVED, status=status)
 
 

@@ -11,7 +11,7 @@ from bot.events import Cancelled, EscalatedNow, HandedOver, MoreTimeTaken, Noted
 from bot.grammar import Deed, length
 from bot.message import Form, Input, Kind, Option, Subject
 from bot.permissions import Action
-from bot.plan import Language, Plan, Text
+from bot.plan import Language, Level, Plan, Text
 from bot.ports import Plans
 from bot.rich import Rich, Room, Strong, When
 from bot.schedule import Situation
@@ -40,7 +40,8 @@ def open_form(draft: Draft, plans: Plans, language: Language) -> Form:
     matrix = draft.matrix if draft.matrix in plans.names() else plans.names()[0]
     types = plans.issue_types(matrix)
     chosen = draft.issue_type if draft.issue_type in dict(types) else None
-    start = draft.start_level or (plans.plan(matrix, chosen).start_level if chosen or not types else 1)
+    # Each issue type may start elsewhere: left empty, the one that is chosen in the end decides.
+    start = draft.start_level or (None if types else plans.plan(matrix, None).start_level)
     reason = Input(
         "reason",
         _said(language, "form_start_reason"),
@@ -77,7 +78,7 @@ def draft_of(values: Mapping[str, str], link: str) -> Draft:
         issue_type=values.get("issue_type") or None,
         title=values.get("title", ""),
         details=values.get("details", ""),
-        start_level=int(start) if start.isascii() and start.isdigit() else None,
+        start_level=_whole(start),
         reason=values.get("reason", ""),
         link=link,
     )
@@ -89,7 +90,7 @@ def action_form(
     """The dialog of one action. `given` is what was already typed."""
     said = given or Deed(action)
     inputs: Mapping[Action, tuple[Input, ...]] = {
-        Action.ESCALATE: _escalate_inputs(escalation, said, language),
+        Action.ESCALATE: _escalate_inputs(escalation, said, at, language),
         Action.MORE_TIME: _more_time_inputs(escalation, language),
         Action.HAND_OVER: (Input("person", _said(language, "form_person"), Kind.PERSON),),
         Action.NOTE: (Input("text", _said(language, "form_note_text"), Kind.TEXT, initial=said.text),),
@@ -130,7 +131,7 @@ def event_of(action: Action, by: PersonId, values: Mapping[str, str], condition:
             level = values.get("level", "")
             chosen = condition if values.get("condition") == CONDITION else ""
             reason = values.get("reason", "").strip() or chosen
-            return EscalatedNow(by, reason, int(level) if level.isascii() and level.isdigit() else None)
+            return EscalatedNow(by, reason, _whole(level))
         case Action.MORE_TIME:
             return _more_time(by, values)
         case Action.HAND_OVER:
@@ -143,13 +144,18 @@ def event_of(action: Action, by: PersonId, values: Mapping[str, str], condition:
             return Resolved(by, text)
         case Action.CANCEL:
             duplicate = values.get("duplicate", "").strip().upper().removeprefix("ESC").lstrip("- #")
-            if duplicate and not (duplicate.isascii() and duplicate.isdigit()):
+            if duplicate and not _whole(duplicate):
                 raise Unreadable("no_reference", input="duplicate", given=values["duplicate"])
-            return Cancelled(by, text, int(duplicate) if duplicate else None)
+            return Cancelled(by, text, _whole(duplicate))
         case Action.REOPEN:
             return Reopened(by, text)
         case Action.ACKNOWLEDGE | Action.RELEASE:
             raise Unreadable("no_such_form", given=action.value)
+
+
+def _whole(typed: str) -> int | None:
+    """A whole number as a form sends it; None for anything else."""
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else None
 
 
 def _more_time(by: PersonId, values: Mapping[str, str]) -> MoreTimeTaken:
@@ -174,13 +180,13 @@ def _choice_of_type(types: tuple[tuple[str, Text], ...], chosen: str | None, lan
     return Input("issue_type", _said(language, "issue_type"), Kind.CHOICE, initial=chosen or "", options=options)
 
 
-def _choice_of_start(plan: Plan, start: int, language: Language) -> Input:
+def _choice_of_start(plan: Plan, start: int | None, language: Language) -> Input:
     options = tuple(
         Option(str(level.ordinal), _level_label(level.ordinal, level.role_label.in_(language), language))
         for level in plan.levels
     )
     label = _said(language, "form_start")
-    return Input("start", label, Kind.CHOICE, initial=str(start), options=options, required=False)
+    return Input("start", label, Kind.CHOICE, initial=str(start or ""), options=options, required=False)
 
 
 def _any_plan(plans: Plans, matrix: str) -> Plan:
@@ -189,8 +195,8 @@ def _any_plan(plans: Plans, matrix: str) -> Plan:
     return plans.plan(matrix, types[0][0] if types else None)
 
 
-def _escalate_inputs(escalation: Escalation, given: Deed, language: Language) -> tuple[Input, ...]:
-    above = escalation.plan.levels[escalation.entry.level :]
+def _escalate_inputs(escalation: Escalation, given: Deed, at: Situation, language: Language) -> tuple[Input, ...]:
+    above = _levels_above(escalation, at)
     if not above:
         return ()
     chosen = given.level or above[0].ordinal
@@ -208,6 +214,12 @@ def _escalate_inputs(escalation: Escalation, given: Deed, language: Language) ->
                  options=offered),) if condition else ()),
         Input("reason", _said(language, "form_reason"), Kind.TEXT, required=not condition, initial=given.text),
     )  # fmt: skip
+
+
+def _levels_above(escalation: Escalation, at: Situation) -> tuple[Level, ...]:
+    """Where it can go: those that would be passed over are not offered."""
+    plan = escalation.plan
+    return tuple(level for level in plan.levels[escalation.entry.level :] if not forecast.passed_over(level, plan, at))
 
 
 def _more_time_inputs(escalation: Escalation, language: Language) -> tuple[Input, ...]:
@@ -232,8 +244,8 @@ def _intro(
     head: Rich = (Strong(cards.headline(escalation)),)
     if action is Action.MORE_TIME and escalation.entry.due:
         return (head, wording.say(language, "form_old_deadline", due=wording.deadline(language, escalation.entry.due)))
-    if action is Action.ESCALATE and escalation.next_level:
-        return (head, who_will_hear(escalation, target or escalation.entry.level + 1, at, language))
+    if action is Action.ESCALATE and (above := _levels_above(escalation, at)):
+        return (head, who_will_hear(escalation, target or above[0].ordinal, at, language))
     return (head,)
 
 

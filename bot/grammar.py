@@ -57,12 +57,14 @@ _ALL = frozenset({"all", "tout", "toutes", "tous"})
 _REFERENCE = re.compile(r"(?:esc[- ]?|#)?(\d{1,9})", re.IGNORECASE | re.ASCII)
 _CLEAR_REFERENCE = re.compile(r"(?:esc[- ]?|#)(\d{1,9})", re.IGNORECASE | re.ASCII)
 _PERSON = re.compile(r"@([a-z]{2,10}:[^\s@]{1,200})")
-_TO_LEVEL = re.compile(r"(?:to|au|vers|à)\s+(?:level|niveau)?\s*(\d{1,2})\b[\s:,]*", re.IGNORECASE)
+_TO_LEVEL = re.compile(r"(?:to|au|vers|à)\s+(?:(?:level|niveau)\s*)?(\d{1,2})\b[\s:,]*", re.IGNORECASE)
 _DUPLICATE = re.compile(r"(?:duplicate|doublon)\s+(?:of|de)?\s*", re.IGNORECASE)
-_SPELLED = {"min": "m", "minute": "m", "minutes": "m", "hour": "h", "hours": "h", "heure": "h", "heures": "h",
-            "day": "d", "days": "d", "jour": "d", "jours": "d", "week": "w", "weeks": "w", "semaine": "w",
-            "semaines": "w", "jo": "bd"}  # fmt: skip
+_SPELLED = {"min": "m", "mins": "m", "minute": "m", "minutes": "m", "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
+            "heure": "h", "heures": "h", "day": "d", "days": "d", "j": "d", "jour": "d", "jours": "d", "week": "w",
+            "weeks": "w", "semaine": "w", "semaines": "w", "jo": "bd"}  # fmt: skip
 _LENGTH = re.compile(r"(\d{1,6})\s*([a-zA-Z]+)", re.ASCII)
+_LANGUAGES = {"english": "en", "anglais": "en", "french": "fr", "francais": "fr"}
+_LANGUAGE_CODE = re.compile(r"[a-z]{2}([-_][a-z]{2})?", re.IGNORECASE | re.ASCII)
 NEAR = 0.75
 """How alike a word must be to a keyword to be taken for a slip of the fingers."""
 
@@ -115,8 +117,7 @@ def read(typed: str, *, issue_types: Sequence[tuple[str, Sequence[str]]] = (), i
     Never raises: whatever is no request is the words of an issue, or Misread when it looks like a request gone wrong.
     """
     text = typed.strip()
-    first, _, rest = text.partition(" ")
-    rest = rest.strip()
+    first, rest = (*text.split(maxsplit=1), "", "")[:2]
     if number := _number(text, _CLEAR_REFERENCE):
         return Question(Ask.SHOW, number)
     keyword = _keyword(first)
@@ -128,9 +129,9 @@ def read(typed: str, *, issue_types: Sequence[tuple[str, Sequence[str]]] = (), i
         asked = _request(keyword, rest, in_thread=in_thread)
         if asked is not None:
             return asked
-        if _starts_with_reference(rest) or in_thread:
+        if _starts_with_reference(rest) or in_thread or not rest:
             return Misread(keyword, text)
-    elif (near := _nearest(first)) and (_number(rest, _CLEAR_REFERENCE) or (in_thread and not rest)):
+    elif (near := _nearest(first)) and (_starts_with_reference(rest) or (in_thread and not rest)):
         return Misread(near, text)
     if in_thread and text:
         return Misread(Action.NOTE, text)
@@ -168,11 +169,16 @@ def _request(keyword: Keyword, rest: str, *, in_thread: bool) -> Question | Deed
         case Ask.WHO:
             return Question(Ask.WHO, rest=rest) if re.fullmatch(r"[a-z0-9-]{0,40}", rest) else None
         case Ask.LANGUAGE:
-            return Question(Ask.LANGUAGE, rest=rest.lower()) if re.fullmatch(r"[a-zA-Zçé]{0,12}", rest) else None
+            return Question(Ask.LANGUAGE, rest=_LANGUAGES.get(plainly(rest), rest.lower())) if _tongue(rest) else None
         case Ask.HELP | Ask.NEW:
             return None if rest else Question(keyword)
         case Action():
             return _deed(keyword, rest, in_thread=in_thread)
+
+
+def _tongue(rest: str) -> bool:
+    """A language by its code or its name; other words are an issue ("language barrier with a customer")."""
+    return bool(_LANGUAGE_CODE.fullmatch(rest)) or plainly(rest) in _LANGUAGES
 
 
 def _deed(action: Action, rest: str, *, in_thread: bool) -> Deed | None:
@@ -216,11 +222,13 @@ def _words(text: str, issue_types: Sequence[tuple[str, Sequence[str]]], *, force
 
 
 def _issue_type(named: str, issue_types: Sequence[tuple[str, Sequence[str]]]) -> str | None:
-    """The one issue type whose id or title begins with what was typed; None when none or several do."""
+    """The one issue type whose id or title is what was typed, or begins with it; None when none or several do."""
     wanted = plainly(named.strip())
     if not wanted:
         return None
-    fits = [id for id, titles in issue_types if any(plainly(name).startswith(wanted) for name in (id, *titles))]
+    names = [(id, [plainly(name) for name in (id, *titles)]) for id, titles in issue_types]
+    exact = [id for id, known in names if wanted in known]
+    fits = exact or [id for id, known in names if any(name.startswith(wanted) for name in known)]
     return fits[0] if len(fits) == 1 else None
 
 
@@ -248,9 +256,13 @@ def _starts_with_reference(rest: str) -> bool:
     return bool(_CLEAR_REFERENCE.match(rest))
 
 
+def _ends_reference(letter: str) -> bool:
+    return letter.isspace() or letter in ":,;"
+
+
 def _split_reference(rest: str) -> tuple[int | None, str]:
     """A reference at the start, and what follows. A bare number counts only when it stands alone."""
     found = _CLEAR_REFERENCE.match(rest) or _REFERENCE.fullmatch(rest)
-    if not found or (found.end() < len(rest) and not rest[found.end()].isspace()):
+    if not found or (found.end() < len(rest) and not _ends_reference(rest[found.end()])):
         return None, rest
-    return int(found[1]), rest[found.end() :].strip(" :,")
+    return int(found[1]), rest[found.end() :].strip().lstrip(":,; ").strip()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot import cards, wording
+from bot import cards, forecast, wording
 from bot.cards import Desk, Reader
 from bot.delivery import MessageRef, Parcel, SentCard
 from bot.directory import Address, PersonId
@@ -12,7 +12,7 @@ from bot.effects import Errand
 from bot.facts import Fact, FactKind
 from bot.message import Button, Line, Message, Style, Subject, Tone
 from bot.permissions import Action, allowed, possible
-from bot.plan import Language
+from bot.plan import Language, OnExpiry
 from bot.rich import Mention, Rich, Room, Strong, When
 from bot.schedule import Situation
 from bot.state import Escalation, NudgeKind, Status
@@ -29,6 +29,8 @@ _OFFERED: dict[str, tuple[Action, ...]] = {
     NudgeKind.DAILY: (Action.RESOLVE, Action.ESCALATE, Action.NOTE),
 }
 _WAITING_ONLY = frozenset({NudgeKind.HALF.value, NudgeKind.LAST.value})
+_NAMES_NEXT = frozenset({*_WAITING_ONLY, NudgeKind.HEADS_UP.value})
+"""Reminders that say where the issue moves; they read differently where its window ends without a move."""
 
 
 def outdated(parcel: Parcel, escalation: Escalation) -> bool:
@@ -40,8 +42,15 @@ def outdated(parcel: Parcel, escalation: Escalation) -> bool:
         return True
     if effect.errand is Errand.PING:
         return effect.to is not None and effect.to not in entry.assignees
-    in_hand = escalation.status is Status.ACKNOWLEDGED
-    return in_hand and effect.fact is not None and effect.fact.code in _WAITING_ONLY
+    return effect.fact is not None and _no_longer_true(effect.fact, escalation)
+
+
+def _no_longer_true(fact: Fact, escalation: Escalation) -> bool:
+    """Whether a reminder was planned for a state that is over: someone has it by now, or has decided."""
+    if fact.code == NudgeKind.ASK:
+        return not escalation.entry.asked
+    waiting_only = fact.kind is FactKind.RELEASED or fact.code in _WAITING_ONLY
+    return waiting_only and escalation.status is Status.ACKNOWLEDGED
 
 
 def compose(parcel: Parcel, escalation: Escalation, to: Address, reader: Reader, desk: Desk) -> Message:
@@ -72,7 +81,7 @@ def thread_of(parcel: Parcel, to: Address, sent: Sequence[SentCard]) -> MessageR
     there = [card for card in sent if card.ref.to == to]
     same = [card for card in there if card.entry == parcel.effect.entry]
     if parcel.effect.errand is Errand.PING:
-        return same[-1].ref if same and to != parcel.effect.to else None
+        return same[-1].ref if same else None
     return (same or there)[-1].ref if there else None
 
 
@@ -90,16 +99,17 @@ def _instead(person: Address | None, language: Language) -> Rich:
 def _reminder(fact: Fact | None, escalation: Escalation, reader: Reader, desk: Desk, mention: Address | None) -> Line:
     language, entry = reader.language, escalation.entry
     code = fact.code if fact and fact.code else "released"
-    late = entry.due is not None and entry.due.at <= desk.at.now
-    left = wording.duration(language, entry.due.at - desk.at.now) if entry.due and not late else ""
-    n = escalation.entry.level + 1 if escalation.next_level else escalation.entry.level
+    left = wording.duration(language, entry.due.at - desk.at.now) if entry.due else ""
+    following = forecast.upcoming(escalation, desk.at)
+    moves = bool(following and following[0].at and (entry.asked or escalation.level.on_expiry is OnExpiry.ESCALATE))
+    sentence = f"remind_{code}" if moves or code not in _NAMES_NEXT else f"remind_{code}_stays"
     due: Rich = (When(entry.due.at, entry.due.zone),) if entry.due else ()
     said = wording.say(
         language,
-        f"remind_{code}",
+        sentence,
         ref=Strong(cards.headline(escalation)),
         left=left,
-        n=n,
+        n=following[0].level.ordinal if following else entry.level,
         due=due,
         where=cards.place_in_plan(language, escalation),
     )
@@ -146,7 +156,7 @@ def fact_in_words(fact: Fact, escalation: Escalation, language: Language, at: Si
     by: Rich = (Mention(fact.by),) if fact.by else wording.say(language, "the_clock")
     parts: dict[str, wording.Words] = {
         "by": by,
-        "to": _addresses(language, fact, at),
+        "to": _addresses(language, fact, escalation, at),
         "text": fact.text,
         "reason": fact.text,
         "where": cards.place_in_plan(language, escalation, fact.level) if fact.level else "",
@@ -186,12 +196,23 @@ def _aside(fact: Fact, language: Language) -> Rich:
     return (" ", *wording.say(language, "late", time=wording.duration(language, timedelta(seconds=fact.late))))
 
 
+def _channel_in_place(fact: Fact, escalation: Escalation, at: Situation) -> Rich:
+    """A role that nobody holds is pinged and reminded in its channel."""
+    if fact.kind is FactKind.ENTERED and fact.level:
+        channel = at.roster.channel(escalation.plan.level(fact.level).role)
+    elif fact.kind is FactKind.REMINDED and fact.entry == escalation.entry.number:
+        channel = at.roster.channel(escalation.level.role)
+    else:
+        channel = None
+    return (Room(channel),) if channel else ()
+
+
 def _instant(at: datetime | None, zone: str) -> Rich:
     return (When(at, zone),) if at else ()
 
 
-def _addresses(language: Language, fact: Fact, at: Situation) -> Rich:
+def _addresses(language: Language, fact: Fact, escalation: Escalation, at: Situation) -> Rich:
     if not fact.to:
-        return wording.say(language, "nobody")
+        return _channel_in_place(fact, escalation, at) or wording.say(language, "nobody")
     is_channel = at.roster.directory.is_channel
     return wording.listed(language, ((Room(to) if is_channel(to) else Mention(PersonId(to)),) for to in fact.to))

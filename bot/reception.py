@@ -22,7 +22,7 @@ from bot.permissions import Action, demand
 from bot.plan import LANGUAGES, Language
 from bot.ports import Archive, Directories, People, Plans
 from bot.readers import Readers
-from bot.service import Done, Service
+from bot.service import Done, Service, of_old_entry
 from bot.state import Escalation, EscalationId
 
 _MENTION = re.compile(r"@([a-z]{2,10}:[^\s@]{1,200})")
@@ -239,7 +239,7 @@ class Reception:
         at = self._service.situation()
         try:
             if about.entry != escalation.entry.number:
-                raise OutOfTurn("moved_on", escalation=escalation)
+                raise of_old_entry(escalation)
             demand(action, escalation, actor.person, at.roster, at.now)
         except OutOfTurn:
             await self._service.redraw(escalation.id)

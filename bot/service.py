@@ -117,7 +117,7 @@ class Service:
         if await unit.seen(self._workspace, order.request):
             return Done(current, current)
         if order.entry is not None and order.entry != current.entry.number:
-            raise OutOfTurn("moved_on", escalation=current)
+            raise of_old_entry(current)
         situation = self.situation()
         outcome = advance(current, order.event, situation)
         if outcome.escalation is current:
@@ -130,7 +130,7 @@ class Service:
     async def sweep(self, limit: int = 100) -> Swept:
         """One batch of what is due: one transaction, each escalation moved by one event. A damaged row is put aside."""
         try:
-            return await self._stored(lambda unit: self._sweep(unit, limit))
+            return await self._in_one_unit(lambda unit: self._sweep(unit, limit))
         except (Conflict, StoreUnavailable):
             raise
         except Exception:  # one bad row must not stop its batch
@@ -208,6 +208,12 @@ class Service:
     # Small parts
 
     async def _stored(self, use_case: Callable[[UnitOfWork], Awaitable[Answer]]) -> Answer:
+        """Run a use case in one transaction, then say that something may be due or may be sent."""
+        answer = await self._in_one_unit(use_case)
+        self._after_commit()
+        return answer
+
+    async def _in_one_unit(self, use_case: Callable[[UnitOfWork], Awaitable[Answer]]) -> Answer:
         """Run a use case in one transaction; again from the start when another one got ahead of it."""
         for attempt in range(ATTEMPTS):
             try:
@@ -218,7 +224,6 @@ class Service:
                 if attempt == ATTEMPTS - 1:
                     raise
                 continue
-            self._after_commit()
             return answer
         raise AssertionError("unreachable")
 
@@ -234,12 +239,12 @@ class Service:
 
     async def _alone(self) -> Swept:
         try:
-            return await self._stored(lambda unit: self._sweep(unit, 1))
+            return await self._in_one_unit(lambda unit: self._sweep(unit, 1))
         except (Conflict, StoreUnavailable):
             raise
         except Exception as error:  # this is the bad row: its name goes into the ledger
             why = type(error).__name__
-        return await self._stored(lambda unit: self._park_first(unit, why))
+        return await self._in_one_unit(lambda unit: self._park_first(unit, why))
 
     async def _park_first(self, unit: UnitOfWork, why: str) -> Swept:
         now = self._clock.now()
@@ -296,15 +301,19 @@ class Service:
         if by.person in self._always_see(escalation) or roster.owns_any(escalation.plan, by.person):
             return True
         posted = await self._archive.posted_in(escalation.id)
-        origin = escalation.origin.channel
         channels = [to for to in posted if roster.directory.is_channel(to)]
-        if by.seen_in is not None and by.seen_in in {*channels, origin}:
+        if by.seen_in in channels:
             return True
         return await self._membership.in_any(by.person, channels)
 
     def _always_see(self, escalation: Escalation) -> set[PersonId]:
         admins = self._directories.current().admins
         return {escalation.opener, *escalation.ever_assigned, *escalation.participants, *admins}
+
+
+def of_old_entry(escalation: Escalation) -> OutOfTurn:
+    """What a button of an earlier entry is answered: where the issue is now, or how it ended."""
+    return OutOfTurn("moved_on" if escalation.is_open else f"already_{escalation.status.value}", escalation=escalation)
 
 
 def _decide(row: Overdue, situation: Situation) -> Outcome | str | None:

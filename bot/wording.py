@@ -122,7 +122,10 @@ def window(language: Language, length: Window | None) -> str:
 
 
 def duration(language: Language, time: timedelta) -> str:
-    """A length of time to the minute, in at most two units: "12 min", "1 h 05 min", "2 days 3 h"."""
+    """A length of time to the minute, in at most two units: "12 min", "1 h 05 min", "2 days 3 h"; "40 s" below one."""
+    seconds = max(0, round(time.total_seconds()))
+    if 0 < seconds < 60:
+        return words(language, "n_seconds", count=seconds)
     minutes = max(0, round(time.total_seconds() / 60))
     days, minutes = divmod(minutes, 24 * 60)
     hours, minutes = divmod(minutes, 60)

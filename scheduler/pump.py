@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot import letters
@@ -153,6 +154,7 @@ class Pump:
         if to is None:
             await self._nowhere(parcel, "no_place")
             return
+        parcel = replace(parcel, to=to)  # a place that refuses is remembered as tried
         try:
             await self._send(parcel, escalation, to, situation)
         except Refused as error:

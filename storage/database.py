@@ -30,6 +30,11 @@ class Database:
         self._plans = PlanShelf()
         self._owner = ids.new()
 
+    @property
+    def alone(self) -> bool:
+        """Whether one process at a time uses this database: a file, locked by `storage.single`."""
+        return self._turn is not None
+
     @classmethod
     def open(cls, url: str, ids: Ids) -> "Database":
         """For a URL; connects at first use. Raises ConfigurationError."""

@@ -61,6 +61,12 @@ class SqlOutbox:
             await writing.commit()
         return [parcel for parcel in read if parcel]
 
+    async def reclaim(self, now: datetime) -> None:
+        """End every lease: for a start with nobody else on this database, so that what a crash left waits no longer."""
+        async with self._writing() as writing:
+            await writing.run(update(outbox).where(PENDING, O.lease_until > now).values(lease_until=now))
+            await writing.commit()
+
     async def delivered(self, parcel: Parcel, ref: MessageRef | None, *, drawn_version: int, at: datetime) -> None:
         async with self._writing() as writing:
             book = await books.locked(writing, parcel.workspace, parcel.escalation)

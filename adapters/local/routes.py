@@ -30,7 +30,12 @@ from bot.reception import Receives
 
 PAGE = Path(__file__).with_name("page")
 HEARTBEAT = 10.0
+FAST_HEARTBEAT = 1.0
+"""Seconds between two words of the stream when nothing happens; the fast clock is also kept more often."""
+
 PATIENCE = 15.0
+"""Seconds that a move of the clock waits for what it led to."""
+
 MOST_STOPS = 200
 """A jump to a deadline passes at most this many reminders."""
 
@@ -137,7 +142,7 @@ class Counter:
             await stream.write(_event("status", await self._feed.status(person)))
             await self._store.keep_clock(self._clock.kept())
             try:
-                async with asyncio.timeout(HEARTBEAT):
+                async with asyncio.timeout(HEARTBEAT if self._clock.speed == 1 else FAST_HEARTBEAT):
                     await ticket.wait()
             except TimeoutError:
                 continue

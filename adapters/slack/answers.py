@@ -7,7 +7,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack import render, views
 from adapters.slack.gateway import ask
-from adapters.slack.render import Json, Names
+from adapters.slack.marks import Names
+from adapters.slack.render import Json
 from adapters.slack.views import Origin
 from bot.errors import DeliveryError
 from bot.message import Reply

@@ -1,4 +1,4 @@
-"""Ties the listeners to Slack: the Bolt app, two sockets or one HTTP path, and the watch over both."""
+"""Ties the listeners to Slack: the Bolt app, its HTTP path, and the watch over the line. Sockets have their own module."""
 
 import asyncio
 import logging
@@ -6,31 +6,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aiohttp import WSMessage, web
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from aiohttp import web
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
-from slack_sdk.socket_mode.aiohttp import SocketModeClient
-from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.gateway import asked
 from adapters.slack.guard import Answer, Guard
 from adapters.slack.listeners import Installation, Listeners
-from adapters.slack.payloads import Body, Malformed, plausible
+from adapters.slack.payloads import Body, Malformed
 from bot.errors import DeliveryError
 from bot.ports import Clock
 
-SOCKETS = 2
-"""A refresh or a break of one leaves the other: commands and clicks are not sent a second time."""
-STAGGER = 1.0
-PING_EVERY = 10.0
 WATCH_EVERY = 60.0
-SILENT_FOR = 60.0
-"""A socket that has not answered a ping for so long is dead, whatever TCP says."""
 STALE_AFTER = 180.0
-DRAIN = 5.0
 RETRY = 10.0
 
 log = logging.getLogger(__name__)
@@ -129,7 +119,11 @@ def http_handler(app: AsyncApp, guard: Guard) -> Callable[[web.Request], Awaitab
 
 async def dispatch(app: AsyncApp, body: Body) -> BoltResponse:
     """Bolt's answer to a body that is already parsed: the same way for both modes."""
-    return await app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=dict(body)))
+    try:
+        return await app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=dict(body)))
+    except (AttributeError, LookupError, TypeError, ValueError):  # Bolt itself, on a body that is not what it seems
+        log.warning("a request was not what it seemed", extra={"action": "slack_malformed"})
+        return BoltResponse(status=400, body="malformed")
 
 
 def _without_token(client: AsyncWebClient) -> AsyncWebClient:
@@ -183,124 +177,3 @@ class Watch:
         """As of the last look; in HTTP mode there are no sockets to count."""
         age = None if self._authenticated is None else self._clock.monotonic() - self._authenticated
         return Health(0, 0, None, age, self._problem)
-
-
-class _Socket(AsyncSocketModeHandler):
-    """One socket. Counts what it is working on, so that stopping can wait for the acknowledgements."""
-
-    def __init__(self, app: AsyncApp, client: AsyncWebClient, app_token: str, clock: Clock, ping_every: float) -> None:
-        super().__init__(app, app_token, logger=app.logger, web_client=client, ping_interval=ping_every)
-        self._clock = clock
-        self._working = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.heard: float | None = None
-        self.client.on_message_listeners.append(self._note)
-
-    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        try:
-            plausible(cast(Body, req.payload))
-        except Malformed as malformed:
-            log.warning("a message on the socket made no sense: %s", malformed, extra={"action": "slack_malformed"})
-            return
-        self._working += 1
-        self._idle.clear()
-        try:
-            await super().handle(client, req)
-        finally:
-            self._working -= 1
-            if not self._working:
-                self._idle.set()
-
-    async def idle(self) -> None:
-        """Return when everything that came was acknowledged."""
-        await self._idle.wait()
-
-    async def _note(self, _: WSMessage) -> None:
-        self.heard = self._clock.monotonic()
-
-    def age(self) -> float | None:
-        """Seconds since anything came: a message, a hello, or the answer to a ping."""
-        pong = self.client.last_ping_pong_time
-        ages = [self._clock.now().timestamp() - pong] if pong else []
-        if self.heard is not None:
-            ages.append(self._clock.monotonic() - self.heard)
-        return max(0.0, min(ages)) if ages else None
-
-
-class Sockets:
-    """Socket Mode over two sockets. `run` keeps them open until it is cancelled, then lets them finish."""
-
-    def __init__(
-        self,
-        app: AsyncApp,
-        client: AsyncWebClient,
-        app_token: str,
-        clock: Clock,
-        *,
-        count: int = SOCKETS,
-        stagger: float = STAGGER,
-        ping_every: float = PING_EVERY,
-    ) -> None:
-        self._app, self._client, self._token, self._clock = app, client, app_token, clock
-        self._count, self._stagger, self._ping_every = count, stagger, ping_every
-        self._sockets: list[_Socket] = []
-        self._watch = Watch(client, clock)
-
-    async def run(self) -> None:
-        """Connect, watch, and reconnect what has died. Cancelling closes everything in order."""
-        self._sockets = [
-            _Socket(self._app, self._client, self._token, self._clock, self._ping_every) for _ in range(self._count)
-        ]
-        try:
-            async with asyncio.TaskGroup() as group:
-                for index, socket in enumerate(self._sockets):
-                    group.create_task(self._connect(socket, index * self._stagger))
-                group.create_task(self._watch.run())
-                group.create_task(self._revive())
-        finally:
-            await self._close()
-
-    def health(self) -> Health:
-        """As of this moment."""
-        ages = [age for socket in self._sockets if (age := socket.age()) is not None]
-        alive = sum(self._alive(socket) for socket in self._sockets)
-        seen = self._watch.health()
-        return Health(alive, self._count, min(ages, default=None), seen.authenticated, seen.problem)
-
-    def _alive(self, socket: _Socket) -> bool:
-        session, age = socket.client.current_session, socket.age()
-        return session is not None and not session.closed and age is not None and age < SILENT_FOR
-
-    async def _connect(self, socket: _Socket, after: float) -> None:
-        await asyncio.sleep(after)
-        await socket.connect_async()
-
-    async def _revive(self) -> None:
-        """A socket that is up but silent gets a new address: the SDK notices most deaths, not all."""
-        while True:
-            await asyncio.sleep(WATCH_EVERY)
-            for socket in self._sockets:
-                if socket.client.current_session is not None and not self._alive(socket):
-                    log.warning("a socket fell silent: opening a new one", extra={"action": "slack_socket"})
-                    await self._reconnect(socket)
-
-    async def _reconnect(self, socket: _Socket) -> None:
-        try:
-            async with asyncio.timeout(WATCH_EVERY):
-                await socket.client.connect_to_new_endpoint(force=True)
-        except Exception as error:
-            # the SDK raises whatever its HTTP call raised; the next round tries again
-            log.warning("no new socket yet: %s", type(error).__name__, extra={"action": "slack_socket"})
-
-    async def _close(self) -> None:
-        for socket in self._sockets:
-            socket.client.auto_reconnect_enabled = False
-        try:
-            async with asyncio.timeout(DRAIN):
-                for socket in self._sockets:
-                    await socket.idle()
-        except TimeoutError:
-            log.warning("some requests were still under way when the sockets closed", extra={"action": "slack_socket"})
-        for socket in self._sockets:
-            await socket.close_async()

@@ -1,5 +1,6 @@
 """Sends and edits messages: `bot.delivery.Chat` over Slack's Web API, and who is in a channel."""
 
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,11 @@ from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack import render
-from adapters.slack.refusals import translated
-from adapters.slack.render import Names
+from adapters.slack.marks import Names
+from adapters.slack.refusals import RENDERING, translated
 from bot.delivery import MessageRef
 from bot.directory import Address, PersonId, local_part, platform_of
-from bot.errors import DeliveryError, Refused
+from bot.errors import DeliveryError, Refused, Unreachable
 from bot.message import Message
 from bot.ports import Clock
 
@@ -28,6 +29,8 @@ MEMBERS_FOR = 60.0
 PAGE = 200
 PAGES = 25
 _KEYS = uuid.UUID("6a3c1f5e-6d0b-5c1e-9a57-3f0f6e1c8d21")
+
+log = logging.getLogger(__name__)
 
 
 def web_client(
@@ -59,8 +62,9 @@ class SlackChat:
         """Send once: Slack takes a second attempt with the same key for the first one, where it can tell."""
         shown = render.message(message, self._names)
         place = thread.place if thread else await self._place(to)
-        answer = await self._ask(
+        answer = await self._show(
             "chat.postMessage",
+            shown,
             channel=place,
             thread_ts=thread.id if thread else None,
             client_msg_id=str(uuid.uuid5(_KEYS, key)),
@@ -69,14 +73,13 @@ class SlackChat:
             link_names=False,
             unfurl_links=False,
             unfurl_media=False,
-            **shown,
         )
         return await self._reference(to, str(answer.get("channel") or place), str(answer.get("ts")))
 
     async def edit(self, ref: MessageRef, message: Message) -> None:
         """Redraw in place; without parse=none Slack would link what looks like a mention."""
         shown = render.message(message, self._names)
-        await self._ask("chat.update", channel=ref.place, ts=ref.id, parse="none", link_names=False, **shown)
+        await self._show("chat.update", shown, channel=ref.place, ts=ref.id, parse="none", link_names=False)
 
     async def find(self, to: Address, key: str, thread: MessageRef | None = None) -> MessageRef | None:
         """Looks in direct messages only: reading the history of channels would need scopes that nobody should grant."""
@@ -94,6 +97,16 @@ class SlackChat:
             if payload.get("key") == key:
                 return await self._reference(to, place, str(said.get("ts")))
         return None
+
+    async def _show(self, method: str, shown: render.Json, **given: Any) -> Mapping[str, Any]:
+        """With the blocks; should Slack not like them after all, the plain line: better read than right."""
+        try:
+            return await self._ask(method, **given, **shown)
+        except Unreachable as error:
+            if error.reason not in RENDERING:
+                raise
+            log.error("Slack refused the look of a message: %s", error.reason, extra={"action": "slack_blocks"})
+            return await self._ask(method, **given, text=shown["text"], blocks=[])
 
     async def _place(self, to: Address) -> str:
         """The channel of an address. Raises Refused for people who cannot be written to."""

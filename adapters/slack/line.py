@@ -10,12 +10,13 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.answers import Answers
-from adapters.slack.connection import Health, Sockets, Watch, bolt_app, http_handler, identify_at_last
+from adapters.slack.connection import Health, Watch, bolt_app, http_handler, identify_at_last
 from adapters.slack.gateway import SlackChat, SlackMembership
 from adapters.slack.guard import Guard
 from adapters.slack.listeners import Listeners
+from adapters.slack.marks import Names
 from adapters.slack.people import SlackPeople
-from adapters.slack.render import Names
+from adapters.slack.sockets import Sockets
 from bot.directory import Address, Directory, PersonId
 from bot.ports import Clock, People
 from bot.reception import Receives

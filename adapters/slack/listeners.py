@@ -144,7 +144,7 @@ class Listeners:
     async def group_updated(self, ack: AsyncAck, body: Body) -> None:
         """The members of a user group have changed: ask for them again."""
         group = payloads.text(payloads.mapping(payloads.mapping(body, "event"), "subteam"), "id")
-        self._later(self._people.refresh_group(Address(f"slack:{group}")))
+        self._afterwards(self._people.refresh_group(Address(f"slack:{group}")))
         await ack()
 
     async def overheard(self, ack: AsyncAck) -> None:
@@ -193,7 +193,7 @@ class Listeners:
         except Exception as error:
             await self._answers.say(self._apology(actor, error), asked.who.user, asked.origin)
         else:
-            self._later(self._say(reply, asked.who, asked.origin, again=asked.words))
+            self._afterwards(self._say(reply, asked.who, asked.origin, again=asked.words))
 
     async def _show(
         self, reply: Reply, who: Who, trigger: str, origin: Origin, *, on: str = "", again: str = ""
@@ -201,7 +201,7 @@ class Listeners:
         """A form or a page as a view, within the life of the trigger; a text where they are, or on top of their view."""
         if (reply.form or reply.page or on) and await self._answers.open(reply, trigger, origin, on=on):
             reply = replace(reply, form=None, page=None, text=() if on else reply.text)
-        self._later(self._say(reply, who, origin, again=again))
+        self._afterwards(self._say(reply, who, origin, again=again))
 
     async def _reshown(self, actor: Actor, asked: payloads.Changed) -> dict[str, Any] | None:
         try:
@@ -219,7 +219,17 @@ class Listeners:
             reply = replace(reply, form=None, page=None)
         else:
             await ack(response_action="clear")
-        self._later(self._say(reply, asked.who, asked.origin))
+        self._afterwards(self._say(reply, asked.who, asked.origin))
+
+    def _afterwards(self, work: Coroutine[Any, Any, None]) -> None:
+        self._later(self._alone(work))
+
+    async def _alone(self, work: Coroutine[Any, Any, None]) -> None:
+        """Whatever goes wrong here must not end the others who share the task group."""
+        try:
+            await work
+        except Exception:
+            log.exception("an answer was lost", extra=_FAILED)
 
     async def _say(self, reply: Reply, who: Who, origin: Origin, *, again: str = "") -> None:
         """The last stop of an answer: what was asked is stored, so a lost answer is a line in the log and no more."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from adapters.slack.render import MENU, PRESS
-from adapters.slack.views import INPUT, Origin, read_metadata, values
+from adapters.slack.views import INPUT, Origin, read_metadata, value, values
 
 Body = Mapping[str, Any]
 
@@ -97,53 +97,52 @@ class OnMessage:
     request: str
 
 
+_OBJECTS = ("event", "view", "message", "previous_message", "container", "item", "assistant_thread")
+_TEXTS_OR_OBJECTS = ("team", "user", "channel", "enterprise")
+_LISTS = ("actions", "authorizations", "response_urls")
+_TEXTS = (
+    *("type", "id", "subtype", "command", "challenge", "ts", "thread_ts", "channel_type", "response_url", "bot_id"),
+    *("action_id", "block_id", "callback_id", "team_id", "user_id", "channel_id", "enterprise_id", "user_team"),
+    *("app_installed_team_id", "context_team_id", "parent_user_id", "function_execution_id"),
+)
+_FROM_A_PERSON = frozenset({"block_actions", "view_submission", "message_action", "shortcut"})
+
+
 def plausible(body: Body) -> Body:
     """The body itself, if every part that Bolt looks into is of the kind it expects. Raises Malformed."""
-    for name in ("type", "callback_id", "command", "team_id", "user_id", "channel_id", "enterprise_id", "challenge"):
-        text(body, name, default="")
-    for name in ("event", "view", "message", "container"):
-        if body.get(name) is not None:
-            _inner(mapping(body, name))
-    for name in ("team", "user", "channel", "enterprise"):
-        if not isinstance(body.get(name) or "", str):
-            _inner(mapping(body, name))
-    for name in ("actions", "authorizations", "response_urls"):
-        for one in _list(body, name):
-            _inner(one)
-    if body.get("type") in _WITH_TRIGGER:
+    _plausible(body)
+    if body.get("type") in _FROM_A_PERSON:
         mapping(body, "user")
+    if body.get("type") in {"view_submission", "view_closed"}:
+        text(mapping(body, "view"), "type")
+    if body.get("type") == "block_actions":
+        text(_action(body), "action_id")
     if body.get("type") == "url_verification":
         text(body, "challenge")
+    if body.get("type") == "event_callback":
+        text(mapping(body, "event"), "type")
     return body
 
 
-_WITH_TRIGGER = frozenset({"block_actions", "view_submission", "message_action", "shortcut"})
-_INNER = (
-    "type",
-    "id",
-    "team_id",
-    "enterprise_id",
-    "action_id",
-    "block_id",
-    "callback_id",
-    "subtype",
-    "channel_type",
-    "ts",
-)
-
-
-def _inner(part: Body) -> None:
-    for name in (*_INNER, "thread_ts", "app_installed_team_id", "user_team", "team", "response_url", "bot_id"):
+def _plausible(part: Body) -> None:
+    for name in _TEXTS:
         text(part, name, default="")
+    for name in (*_OBJECTS, *_TEXTS_OR_OBJECTS):
+        inner = part.get(name)
+        if inner is not None and not (name in _TEXTS_OR_OBJECTS and isinstance(inner, str)):
+            _plausible(mapping(part, name))
+    for name in _LISTS:
+        for one in _list(part, name):
+            _plausible(one)
 
 
 def _list(body: Body, name: str) -> list[Body]:
-    value = body.get(name)
-    if value is None:
+    found = body.get(name)
+    if found is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in cast("list[object]", value)):
+    if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in cast("list[object]", found)):
         raise Malformed(f"{name} is no list of objects")
-    return cast("list[Body]", value)
+    return cast("list[Body]", found)
 
 
 def slash(body: Body) -> Slash:
@@ -179,13 +178,14 @@ def pressed(body: Body) -> Pressed:
 
 
 def changed(body: Body) -> Changed | None:
-    """None for a field in a message: there is none of ours."""
-    view = _view(body)
-    if not view or not text(_action(body), "action_id").startswith(f"{INPUT}:"):
+    """None for a field in a message: there is none of ours. The action itself says what was chosen last."""
+    view, action = _view(body), _action(body)
+    if not view or not text(action, "action_id").startswith(f"{INPUT}:"):
         return None
     context, origin = read_metadata(text(view, "private_metadata", default=""))
     form, mark = text(view, "callback_id"), text(view, "hash")
-    return Changed(_person(body), origin, text(view, "id"), mark, form, context, values(view))
+    now = values(view) | {text(action, "block_id"): value(action)}
+    return Changed(_person(body), origin, text(view, "id"), mark, form, context, now)
 
 
 def submitted(body: Body) -> Submitted:
@@ -229,20 +229,20 @@ def _token(inside: str) -> str:
 
 def mapping(owner: Body, name: str) -> Body:
     """The object under `name`. Raises Malformed."""
-    value = owner.get(name)
-    if not isinstance(value, Mapping):
+    found = owner.get(name)
+    if not isinstance(found, Mapping):
         raise Malformed(f"{name} is no object")
-    return cast(Body, value)
+    return cast(Body, found)
 
 
 def text(owner: Body, name: str, *, default: str | None = None) -> str:
     """The string under `name`; `default` where it is missing or null. Raises Malformed."""
-    value = owner.get(name)
-    if value is None and default is not None:
+    found = owner.get(name)
+    if found is None and default is not None:
         return default
-    if not isinstance(value, str) or (default is None and not value):
+    if not isinstance(found, str) or (default is None and not found):
         raise Malformed(f"{name} is no text")
-    return value
+    return found
 
 
 def _action(body: Body) -> Body:

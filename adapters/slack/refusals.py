@@ -30,6 +30,11 @@ class Verdict(StrEnum):
 
 REFUSED, LATER, UNCERTAIN, OURS = Verdict.REFUSED, Verdict.LATER, Verdict.UNCERTAIN, Verdict.OURS
 
+RENDERING = (
+    *("msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format", "invalid_arguments"),
+    *("invalid_metadata_format", "metadata_too_large", "no_text"),
+)
+
 VERDICTS: Mapping[str, Verdict] = {
     # places
     "channel_not_found": REFUSED,
@@ -71,15 +76,8 @@ VERDICTS: Mapping[str, Verdict] = {
     "streaming_state_conflict": LATER,
     "thread_not_found": REFUSED,
     "cannot_reply_to_message": REFUSED,
-    # our own rendering: another place would refuse it as well, a mended release will not
-    "msg_too_long": LATER,
-    "msg_blocks_too_long": LATER,
-    "invalid_blocks": LATER,
-    "invalid_blocks_format": LATER,
-    "invalid_arguments": LATER,
-    "invalid_metadata_format": LATER,
-    "metadata_too_large": LATER,
-    "no_text": LATER,
+    # our own rendering: every place would refuse it alike
+    **dict.fromkeys(RENDERING, LATER),
     # the service
     "ratelimited": LATER,
     "rate_limited": LATER,

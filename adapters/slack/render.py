@@ -1,19 +1,17 @@
 """Card, Line, Page and Reply → Block Kit (pure). Every piece of user text ends here as words, never as markup."""
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from adapters.slack import text as words
+from adapters.slack.marks import WEB, Names, marked, one_line, whole
 from bot import wording
-from bot.directory import Address, PersonId, local_part, platform_of
 from bot.message import Button, Card, Field, Form, Line, Message, Page, Reply, Section, Style, Subject, Tone
 from bot.plan import Language
-from bot.rich import Group, Link, Mention, Moment, Piece, Rich, Room, Strong, When
+from bot.rich import Rich
 
 Json = dict[str, Any]
-Names = Callable[[PersonId], str]
 
 # https://docs.slack.dev/reference/block-kit/blocks : limits of the blocks
 MESSAGE_BLOCKS = 50
@@ -54,12 +52,6 @@ SIGNS: dict[Tone, str] = {
     Tone.ALARM: "🔴",
 }
 _STYLES = {Style.PRIMARY: "primary", Style.DANGER: "danger"}
-_MOMENTS = {Moment.TIME: "{time}", Moment.DAY_TIME: "{date_short_pretty} {time}"}
-PERSON = re.compile(r"[UW][A-Z0-9]{1,30}")
-_GROUP = re.compile(r"S[A-Z0-9]{1,30}")
-_CHANNEL = re.compile(r"[CGD][A-Z0-9]{1,30}")
-_WEB = re.compile(r"https?://[^\s<>|\"`]{1,2000}", re.IGNORECASE)
-NOTHING = "—"
 
 
 def message(shown: Message, names: Names) -> Json:
@@ -96,48 +88,17 @@ def page_blocks(page: Page, names: Names, *, most: int, most_bytes: int | None =
         left -= lines
     if left > 0:
         shown.append(context(words.more(page.language, left)))
-    return shown or [section(words.inert(words.clip(_said(page.fallback), SECTION, to=words.inert)))]
+    return shown or [section(words.inert(words.clip(whole(page.fallback), SECTION, to=words.inert)))]
 
 
 def notification(fallback: str, language: Language) -> str:
     """The plain line that a notification shows: nothing in it is live."""
-    return words.clip(_said(fallback), MESSAGE_TEXT, language=language, to=words.escape)
-
-
-def marked(rich: Rich, language: Language, names: Names, most: int) -> str:
-    """Rich text as mrkdwn, at most `most` long; never empty. A token is shown whole or not at all."""
-    pieces = [words.clean(piece) if isinstance(piece, str) else piece for piece in rich]
-    tokens = [token(piece, language, names) for piece in pieces]
-    whole = "".join(tokens)
-    if words.length(whole) <= most:
-        return whole if whole.strip() else NOTHING
-    return _shortened(pieces, tokens, language, names, most)
-
-
-def token(piece: Piece, language: Language, names: Names) -> str:
-    """One piece as Slack reads it."""
-    match piece:
-        case str():
-            return words.inert(piece)
-        case Mention(person):
-            return _addressed("@", person, PERSON) or words.inert(_named(names(person)))
-        case Group(group):
-            return _addressed("!subteam^", group, _GROUP) or words.inert(_named(local_part(group)))
-        case Room(channel):
-            return _addressed("#", channel, _CHANNEL) or words.inert(_named(local_part(channel)))
-        case When():
-            absolute = words.escape(words.clean(wording.absolute(language, piece))).replace("|", "/")
-            return f"<!date^{int(piece.at.timestamp())}^{_MOMENTS[piece.shown]}|{absolute}>"
-        case Link(url, label):
-            return _link(url, words.inert(_named(label)).replace("|", "¦"))
-        case Strong(said):
-            inner = words.inert(_named(said))
-            return f"*{inner}*" if inner != NOTHING else ""
+    return words.clip(whole(fallback), MESSAGE_TEXT, language=language, to=words.escape)
 
 
 def plain(text: str, most: int, language: Language) -> Json:
     """A plain_text object: Slack reads no markup in it."""
-    return {"type": "plain_text", "text": words.clip(_said(text), most, language=language), "emoji": False}
+    return {"type": "plain_text", "text": words.clip(whole(text), most, language=language), "emoji": False}
 
 
 def section(marked_text: str) -> Json:
@@ -152,9 +113,9 @@ def context(marked_text: str) -> Json:
 
 def prose(label: str, text: str, most: int, language: Language) -> Json:
     """What people wrote, as rich_text: Slack reads no markup in it; addresses on the web can be followed."""
-    heading = words.clip(_said(label), HEADLINE_LABEL, language=language) + "\n" if label else ""
+    heading = words.clip(whole(label), HEADLINE_LABEL, language=language) + "\n" if label else ""
     inside: list[Json] = [{"type": "text", "text": heading, "style": {"bold": True}}] if heading else []
-    inside.extend(_linked(words.clip(_said(text), most, language=language)))
+    inside.extend(_linked(words.clip(whole(text), most, language=language)))
     return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": inside}]}
 
 
@@ -212,7 +173,7 @@ def _reply(answer: Reply, said: Rich, names: Names, share: float, again: str) ->
     if said:
         blocks.append(section(marked(said, language, names, max(300, int(SECTION * share)))))
     if answer.typed:
-        blocks.append(_preformatted(words.clip(_said(answer.typed), max(200, int(SECTION * share)), language=language)))
+        blocks.append(_preformatted(words.clip(whole(answer.typed), max(200, int(SECTION * share)), language=language)))
     if form:
         blocks.append({"type": "actions", "elements": [_opener(form, again)]})
     if answer.buttons:
@@ -254,17 +215,22 @@ def _fields(fields: Sequence[Field], language: Language, names: Names, room: int
 
 
 def _field(field: Field, language: Language, names: Names, room: int) -> Json:
-    label = words.inert(words.clip(_named(field.label), HEADLINE_LABEL))
+    label = words.inert(words.clip(one_line(field.label), HEADLINE_LABEL))
     said = marked(field.text, language, names, max(60, min(room, FIELD - words.length(label) - 3)))
     return {"type": "mrkdwn", "text": f"*{label}*\n{said}", "verbatim": True}
 
 
 def _controls(card: Card, language: Language) -> Iterator[Json]:
-    """One row: the buttons, then the rest folded into menus of five."""
+    """One row: the buttons, then the rest folded into menus of two to five."""
+    if len(card.menu) == 1:  # Slack's older clients want two lines in a menu
+        yield from _row((*card.buttons, *card.menu), card.subject, language)
+        return
     elements = _buttons(card.buttons, card.subject, language)
-    for start in range(0, len(card.menu), OVERFLOW):
-        options = [_option(one, card.subject, language) for one in card.menu[start : start + OVERFLOW]]
-        elements.append({"type": "overflow", "action_id": f"{MENU}:{start // OVERFLOW}", "options": options})
+    menus = -(-len(card.menu) // OVERFLOW)
+    for index in range(menus):
+        start, end = (len(card.menu) * place // menus for place in (index, index + 1))
+        options = [_option(one, card.subject, language) for one in card.menu[start:end]]
+        elements.append({"type": "overflow", "action_id": f"{MENU}:{index}", "options": options})
     if elements:
         yield {"type": "actions", "elements": elements[:ACTIONS]}
 
@@ -285,7 +251,7 @@ def _option(shown: Button, subject: Subject, language: Language) -> Json:
 
 
 def _label(shown: Button, language: Language) -> Json:
-    label = words.clip(_named(shown.label), SHORT_LABEL)
+    label = words.clip(one_line(shown.label), SHORT_LABEL)
     return plain(f"{label}…" if shown.dialog and not label.endswith("…") else label, BUTTON_LABEL, language)
 
 
@@ -299,39 +265,10 @@ def _fitting(build: Callable[[float], list[Json]]) -> list[Json]:
     return blocks[:MESSAGE_BLOCKS]
 
 
-def _shortened(pieces: Sequence[Piece], tokens: Sequence[str], language: Language, names: Names, most: int) -> str:
-    left = sum(len(wording.plain(language, (piece,), names)) for piece in pieces)
-    room = most - words.length(words.more(language, left))
-    shown: list[str] = []
-    for piece, rendered in zip(pieces, tokens, strict=True):
-        if words.length(rendered) > room:
-            if isinstance(piece, str):
-                kept = words.fitting(piece, room, words.inert)
-                shown.append(words.inert(piece[:kept]))
-                left -= kept
-            break
-        shown.append(rendered)
-        room -= words.length(rendered)
-        left -= len(wording.plain(language, (piece,), names))
-    return "".join(shown).rstrip() + words.more(language, max(1, left))
-
-
-def _addressed(sign: str, address: Address, shape: re.Pattern[str]) -> str:
-    """A live token for an id of Slack, "" for anything else."""
-    name = local_part(address)
-    return f"<{sign}{name}>" if platform_of(address) == "slack" and shape.fullmatch(name) else ""
-
-
-def _link(url: str, label: str) -> str:
-    if not _WEB.fullmatch(url):
-        return label
-    return f"<{words.escape(url)}|{label}>"
-
-
 def _linked(text: str) -> Iterator[Json]:
     """Text elements, and link elements for what begins with http(s)."""
     done = 0
-    for found in _WEB.finditer(text):
+    for found in WEB.finditer(text):
         url = found[0].rstrip(".,;:!?)]}'…")
         if found.start() > done:
             yield {"type": "text", "text": text[done : found.start()]}
@@ -344,13 +281,3 @@ def _linked(text: str) -> Iterator[Json]:
 def _preformatted(text: str) -> Json:
     inside = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
     return {"type": "rich_text", "elements": [inside]}
-
-
-def _said(text: str) -> str:
-    cleaned = words.clean(text)
-    return cleaned if cleaned.strip() else NOTHING
-
-
-def _named(text: str) -> str:
-    """One line, without blanks at its ends."""
-    return " ".join(words.clean(text).split()) or NOTHING

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from adapters.slack import text as words
-from adapters.slack.render import PERSON, SECTION, Json, Names, marked, page_blocks, plain, prose, section
+from adapters.slack.marks import PERSON, Names, marked
+from adapters.slack.render import SECTION, Json, page_blocks, plain, prose, section
 from bot.directory import Address, local_part, platform_of
 from bot.message import Form, Input, Kind, Option, Page
 from bot.plan import Language
@@ -87,8 +88,23 @@ def values(view: Mapping[str, Any]) -> dict[str, str]:
     read: dict[str, str] = {}
     for name, elements in _mapping(_mapping(view.get("state")).get("values")).items():
         for element in _mapping(elements).values():
-            read[name] = _value(_mapping(element))
+            read[name] = value(_mapping(element))
     return read
+
+
+def value(element: Mapping[str, Any]) -> str:
+    """What stands in one field, as a value of a `Form`."""
+    match element.get("type"):
+        case "static_select":
+            return str(_mapping(element.get("selected_option")).get("value") or "")
+        case "users_select":
+            user = element.get("selected_user")
+            return f"slack:{user}" if user else ""
+        case "datetimepicker":
+            seconds = element.get("selected_date_time")
+            return str(seconds) if seconds is not None else ""
+        case _:
+            return str(element.get("value") or "")
 
 
 def fields(view: Mapping[str, Any]) -> list[str]:
@@ -174,20 +190,6 @@ def _choice(field: Input, language: Language) -> Json:
 
 def _option(option: Option, language: Language) -> Json:
     return {"text": plain(option.label, OPTION_LABEL, language), "value": option.value}
-
-
-def _value(element: Mapping[str, Any]) -> str:
-    match element.get("type"):
-        case "static_select":
-            return str(_mapping(element.get("selected_option")).get("value") or "")
-        case "users_select":
-            user = element.get("selected_user")
-            return f"slack:{user}" if user else ""
-        case "datetimepicker":
-            seconds = element.get("selected_date_time")
-            return str(seconds) if seconds is not None else ""
-        case _:
-            return str(element.get("value") or "")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

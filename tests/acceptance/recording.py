@@ -1,5 +1,6 @@
 """A chat that writes down what it is sent, and can be told to refuse or to be away."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from bot.delivery import MessageRef
@@ -28,6 +29,7 @@ class RecordingChat:
     away: dict[Address, DeliveryError] = field(default_factory=dict)
     members: dict[Address, set[PersonId]] = field(default_factory=dict)
     log: list[tuple[str, Address]] = field(default_factory=list)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def post(self, to: Address, message: Message, *, key: str, thread: MessageRef | None = None) -> MessageRef:
         self._open(to)
@@ -35,6 +37,8 @@ class RecordingChat:
         number = len(self.shown) + 1
         ref = MessageRef(to, f"D-{to}", f"m{number}", f"https://chat.example/{number}")
         self.shown.append(Shown(to, message, key, thread.id if thread else None, ref))
+        async with self._news:
+            self._news.notify_all()
         return ref
 
     async def edit(self, ref: MessageRef, message: Message) -> None:
@@ -49,6 +53,12 @@ class RecordingChat:
 
     async def in_any(self, person: PersonId, channels: list[Address]) -> bool:
         return any(person in self.members.get(channel, set()) for channel in channels)
+
+    async def arrives(self, to: str, count: int = 1) -> Card:
+        """Wait until so many cards have come to an address; returns the newest."""
+        async with asyncio.timeout(15), self._news:
+            await self._news.wait_for(lambda: len(self.cards(to)) >= count)
+        return self.cards(to)[-1]
 
     def at(self, to: str) -> list[Shown]:
         """All that was sent to an address, oldest first."""

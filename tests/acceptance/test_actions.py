@@ -2,20 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from bot.commands import Standing
 from bot.directory import Address, Binding
 from bot.message import FormErrors
 from bot.plan import RoleId
 from matrix.builtin import builtin_text
-from storage.database import Database
-from tests.acceptance.world import World, a_directory, a_world, labels, local, said, who
-
-
-@pytest.fixture
-async def world(database: Database) -> World:
-    return await a_world(database)
+from tests.acceptance.world import MakeWorld, World, a_directory, labels, local, said, who
 
 
 async def opened(world: World) -> None:
@@ -81,10 +73,10 @@ async def test_the_same_request_twice_opens_one_escalation(world: World) -> None
     assert len(world.chat.cards("rep")) == 1
 
 
-async def test_nothing_opens_when_a_level_would_not_be_heard(database: Database) -> None:
+async def test_nothing_opens_when_a_level_would_not_be_heard(a_world: MakeWorld) -> None:
     directory = a_directory()
     roles = {**directory.roles, RoleId("department-head"): Binding()}
-    world = await a_world(database, directory=a_directory(roles=roles))
+    world = await a_world(directory=a_directory(roles=roles))
 
     reply = await world.says("opener", "checkout fails")
 
@@ -129,9 +121,9 @@ async def test_a_stand_in_has_it_on_behalf_until_the_assignee_takes_over(world: 
     assert "rep has it" in said(world.chat.at("colleague")[-1].message)
 
 
-async def test_a_matrix_may_restrict_acknowledging_to_owners(database: Database) -> None:
+async def test_a_matrix_may_restrict_acknowledging_to_owners(a_world: MakeWorld) -> None:
     text = builtin_text("support-process").replace("levels:", "acknowledged_by: owners\nlevels:", 1)
-    world = await a_world(database, matrices={"support-process": text})
+    world = await a_world(matrices={"support-process": text})
     await opened(world)
 
     reply = await world.presses("colleague", "Acknowledge", world.chat.cards("#rep")[0], at="#rep")

@@ -2,11 +2,8 @@
 
 from datetime import timedelta
 
-import pytest
-
 from matrix.builtin import builtin_text
-from storage.database import Database
-from tests.acceptance.world import World, a_world, labels, local, said
+from tests.acceptance.world import MakeWorld, World, labels, local, said
 
 LEVELS = ["rep", "senior", "supervisor", "head", "tech", "coo", "vp"]
 MOVES = [
@@ -18,11 +15,6 @@ MOVES = [
     ("vp", "Fri 4 Dec 09:00"),
 ]
 STOPS = builtin_text("support-process").replace("    window: 15m", "    window: 15m\n    stops_on: acknowledge", 1)
-
-
-@pytest.fixture
-async def world(database: Database) -> World:
-    return await a_world(database)
 
 
 async def test_an_issue_that_nobody_takes_climbs_all_seven_levels(world: World) -> None:
@@ -63,7 +55,7 @@ async def test_each_role_is_reminded_twice_and_never_outside_working_hours(world
     reminders = [shown for shown in world.chat.at("rep") if "left before" in said(shown.message)]
     assert len(reminders) == 1
     assert said(reminders[0].message) == (
-        "Reminder: ESC-1 · checkout fails is waiting for someone. 7 min left before it moves to level 2."
+        "Reminder: ESC-1 · checkout fails is waiting for someone. 8 min left before it moves to level 2."
     )
     rows = await world.rows()
     at_head = [local(row.recorded_at) for row in rows if row.fact.kind == "reminded" and row.fact.entry == 4]
@@ -88,8 +80,8 @@ async def test_an_acknowledgement_keeps_the_deadlines_and_leaves_one_heads_up(wo
         assert (await world.escalation()).entry.level == level
 
 
-async def test_a_matrix_may_let_an_acknowledgement_stop_the_window(database: Database) -> None:
-    world = await a_world(database, matrices={"support-process": STOPS})
+async def test_a_matrix_may_let_an_acknowledgement_stop_the_window(a_world: MakeWorld) -> None:
+    world = await a_world(matrices={"support-process": STOPS})
     await world.says("opener", "checkout fails")
     await world.forward(minutes=3)
 

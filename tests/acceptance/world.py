@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from itertools import count
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from app import Engine, FixedDirectories
@@ -21,11 +22,13 @@ from bot.directory import (
 from bot.facts import LedgerRow
 from bot.message import Button, Card, FormErrors, Line, Message, Reply
 from bot.plan import EN, RoleId
+from bot.ports import Clock
 from bot.readers import Readers
 from bot.rich import Rich
 from bot.state import Escalation
 from matrix.loader import load_matrix
 from matrix.shelf import MatrixShelf
+from scheduler.wiring import ApsBells
 from storage.database import Database
 from tests.acceptance.recording import RecordingChat
 from tests.fakes import CountingIds, FakeClock
@@ -161,15 +164,20 @@ class World:
         return [f"{row.fact.kind}:{row.fact.code}" if row.fact.code else str(row.fact.kind) for row in rows]
 
 
-async def a_world(
+async def built_world(
     database: Database,
     *,
+    bells: bool = False,
+    clock: Clock | None = None,
     directory: Directory | None = None,
     at: datetime = FRIDAY,
     matrices: Mapping[str, str] | None = None,
 ) -> World:
-    """A world at Friday 20 November 2026, 16:30 in Paris, unless told otherwise. `matrices`: name → YAML."""
-    clock, chat = FakeClock(at), RecordingChat()
+    """A world at Friday 20 November 2026, 16:30 in Paris, unless told otherwise. `matrices`: name → YAML.
+
+    With `bells`, APScheduler takes part; the caller stops it.
+    """
+    clock, chat = clock or FakeClock(at), RecordingChat()
     shelf = MatrixShelf.open()
     if matrices:
         own = [load_matrix(text, f"{name}.yaml") for name, text in matrices.items()]
@@ -187,8 +195,17 @@ async def a_world(
         readers=Readers(directories, people),
         chat=chat,
         membership=chat,
+        ring=ApsBells if bells else None,
     )
-    return World(engine, clock, chat)
+    if engine.bells and isinstance(clock, FakeClock):
+        engine.bells.start()
+    return World(engine, clock, chat)  # type: ignore[arg-type]
+
+
+class MakeWorld(Protocol):
+    """The fixture `a_world`."""
+
+    async def __call__(self, **told: object) -> World: ...
 
 
 def find_button(message: Message, label: str) -> Button:

@@ -8,7 +8,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.gateway import OPENED_FOR, SlackChat, SlackMembership, web_client
 from adapters.slack.people import SlackPeople
-from adapters.slack.refusals import CUT_OFF, NO_CONNECTION, NOT_AN_ANSWER, TIMED_OUT, VERDICTS, Verdict, verdict_of
+from adapters.slack.refusals import (
+    CUT_OFF,
+    NO_CONNECTION,
+    NOT_AN_ANSWER,
+    RENDERING,
+    TIMED_OUT,
+    VERDICTS,
+    Verdict,
+    verdict_of,
+)
 from bot.commands import Standing
 from bot.delivery import MessageRef
 from bot.directory import Address, Binding, Directory, PersonId, WorkspaceId
@@ -119,7 +128,7 @@ async def test_an_edit_shows_in_place_and_rings_nobody(slack: SlackServer, chat:
 
 
 REFUSALS = sorted(code for code, verdict in VERDICTS.items() if verdict is Verdict.REFUSED)
-OTHERS = sorted(set(VERDICTS) - set(REFUSALS))
+OTHERS = sorted(set(VERDICTS) - set(REFUSALS) - set(RENDERING))
 
 
 @pytest.mark.parametrize("code", REFUSALS)
@@ -129,6 +138,18 @@ async def test_a_place_that_never_will_is_refused(slack: SlackServer, chat: Slac
     error = await failing(chat)
 
     assert (type(error), error.reason) == (Refused, code)
+
+
+@pytest.mark.parametrize("code", RENDERING)
+async def test_blocks_that_slack_does_not_like_become_a_plain_line(slack: SlackServer, chat: SlackChat, code: str):
+    slack.faults.once("chat.postMessage", error=code)
+    slack.faults.once("chat.update", error=code)
+
+    ref = await chat.post(C1, HELLO, key="k1")
+    await chat.edit(ref, Line(EN, ("resolved",), "resolved in plain"))
+
+    (said,) = slack.messages("C1")
+    assert (said.blocks, said.text, said.versions[0][0]) == ([], "resolved in plain", "hello")
 
 
 @pytest.mark.parametrize("code", [*OTHERS, "an_error_of_next_year"])

@@ -101,6 +101,7 @@ VIEW: dict[str, Any] = {
     "user": USER,
     "view": {
         "id": "V1",
+        "type": "modal",
         "hash": "h",
         "callback_id": "note",
         "private_metadata": "C1 \nx",
@@ -241,7 +242,7 @@ def spoil(part: dict[str, Any], dice: random.Random) -> None:
     if dice.random() < 0.2:
         target.pop(key, None)
     else:
-        target[key] = dice.choice(WRONG)
+        target[key] = copy.deepcopy(dice.choice(WRONG))
 
 
 async def test_a_thousand_forged_requests_are_turned_away(gate: Gate, caplog: pytest.LogCaptureFixture):

@@ -12,12 +12,13 @@ from aiohttp import web
 
 from adapters.slack import connection
 from adapters.slack.answers import Answers
-from adapters.slack.connection import Sockets, bolt_app, http_handler, identify
+from adapters.slack.connection import bolt_app, http_handler, identify
 from adapters.slack.gateway import SlackChat, web_client
 from adapters.slack.guard import Guard
 from adapters.slack.listeners import Listeners
 from adapters.slack.payloads import spoken
 from adapters.slack.people import SlackPeople
+from adapters.slack.sockets import Sockets
 from adapters.web.redaction import Redaction
 from bot.commands import Actor, Standing
 from bot.directory import Address, Directory, PersonId, WorkspaceId
@@ -396,7 +397,7 @@ async def test_what_others_depend_on_shows_the_form_anew(world: World):
 
     await world.door.click(form, "To", chosen="2")
     assert "Two" in form.words
-    assert world.reception.calls[-1][:4] == ("changed", actor(), "note", str(SUBJECT))
+    assert world.reception.calls[-1] == ("changed", actor(), "note", str(SUBJECT), {"text": "", "to": "2"})
 
     world.reception.answers["changed"] = StoreUnavailable("away")
     assert (await world.door.click(form, "To", chosen="1")).ok

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.slack import render, text, views
+from adapters.slack import marks, render, text, views
 from bot.directory import Address, PersonId
 from bot.message import (
     Button,
@@ -145,10 +145,11 @@ def corpus(seed: int, count: int) -> list[str]:
     for number in range(count):
         pieces = [dice.choice(HOSTILE) for _ in range(dice.randint(1, 6))]
         said = dice.choice(["", " ", "\n", "*", "<", "x"]).join(pieces)
-        texts.append(said * dice.randint(20, 200) if number % 25 == 0 else said)
+        texts.append(said * dice.randint(20, 200) if number % 80 == 0 else said)
     return texts
 
 
+@pytest.mark.timeout(240)
 @settings(max_examples=16, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), drawn=st.lists(st.text(max_size=400), max_size=5))
 def test_ten_thousand_hostile_texts_go_through_every_renderer(seed: int, drawn: list[str]):
@@ -189,28 +190,46 @@ def test_a_full_card_keeps_what_matters():
     ]
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(0, []), (2, [2]), (5, [5]), (6, [3, 3]), (7, [3, 4]), (11, [3, 4, 4])])
+def test_menus_hold_two_to_five_lines(count: int, sizes: list[int]):
+    card = a_card(buttons=(), menu=tuple(Button(f"m{n}", f"M{n}") for n in range(count)))
+
+    controls = [one for block in render.message(card, names)["blocks"] for one in block.get("elements", ())]
+
+    menus = [one["options"] for one in controls if one.get("type") == "overflow"]
+    assert [len(menu) for menu in menus] == sizes
+    assert [option["value"] for menu in menus for option in menu] == [f"m{n} {SUBJECT}" for n in range(count)]
+
+
+def test_a_menu_of_one_is_a_button():
+    drawn = render.message(a_card(buttons=(), menu=(Button("timeline", "Timeline"),)), names)
+
+    (control,) = next(block for block in drawn["blocks"] if block["type"] == "actions")["elements"]
+    assert (control["type"], control["action_id"]) == ("button", "press:timeline")
+
+
 def test_the_pieces_are_slacks_own():
     said = ("Ada: ", Mention(ADA), " ", Group(Address("slack:S0OPS")), " ", Room(Address("slack:C0SUP")), " ", DUE, " ")
     more = (Link("https://x.test/?a=1&b=2", "the *message* | here"), " ", Strong("level 2"))
 
-    marked = render.marked((*said, *more), EN, names, 3000)
+    marked = marks.marked((*said, *more), EN, names, 3000)
 
     assert marked == (
         "Ada: <@U0ADA> <!subteam^S0OPS> <#C0SUP> "
         "<!date^1795507200^{date_short_pretty} {time}|Tue 24 Nov 09:00, Paris> "
         "<https://x.test/?a=1&amp;b=2|the ∗message∗ ¦ here> *level 2*"
     )
-    assert "^{time}|09:00, Paris>" in render.marked((replace(DUE, shown=Moment.TIME),), EN, names, 3000)
+    assert "^{time}|09:00, Paris>" in marks.marked((replace(DUE, shown=Moment.TIME),), EN, names, 3000)
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "ftp://x", "https://x>|<!channel>", "", "https://x y"])
 def test_only_the_web_is_linked(url: str):
-    assert render.marked((Link(url, "here"),), EN, names, 3000) == "here"
+    assert marks.marked((Link(url, "here"),), EN, names, 3000) == "here"
 
 
 @pytest.mark.parametrize("person", ["slack:U1><!channel", "slack:", "teams:U1", "slack:u1"])
 def test_only_ids_of_slack_are_mentioned(person: str):
-    assert live_mentions({"text": render.marked((Mention(PersonId(Address(person))),), EN, names, 3000)}) == []
+    assert live_mentions({"text": marks.marked((Mention(PersonId(Address(person))),), EN, names, 3000)}) == []
 
 
 def test_words_can_still_be_read():

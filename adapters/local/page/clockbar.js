@@ -44,36 +44,37 @@ export function drawClock() {
   const apart = Boolean(next && deadline && next.at !== deadline.at);
   step.disabled = !apart || moving;
   setIcon(step, "next", apart ? t("step", { what: said(next) }) : t("step_none"));
-  byId("speeds").replaceChildren(
-    ...view.speeds.map((n) =>
-      el(
-        "button",
-        {
-          type: "button",
-          "aria-pressed": String(n === speed),
-          "aria-label": t("speed_n", { n }),
-          title: t("speed_n", { n }),
-          "data-press": `speed-${n}`,
-          onclick: () => move({ speed: n }),
-        },
-        `${n}×`,
-      ),
-    ),
-  );
+  drawSpeeds(speed);
   tick();
+}
+
+/** The buttons stay, so that the focus does. */
+function drawSpeeds(speed) {
+  const holder = byId("speeds");
+  if (holder.childElementCount !== view.speeds.length) {
+    holder.replaceChildren(
+      ...view.speeds.map((n) => el("button", { type: "button", onclick: () => move({ speed: n }) }, `${n}×`)),
+    );
+  }
+  view.speeds.forEach((n, index) => {
+    const button = holder.children[index];
+    button.setAttribute("aria-pressed", String(n === speed));
+    button.setAttribute("aria-label", t("speed_n", { n }));
+    button.title = t("speed_n", { n });
+  });
 }
 
 /** Moves the clock and waits until all that was due has happened. */
 export async function move(how) {
   if (moving) return;
-  const focused = document.activeElement?.dataset?.press ?? document.activeElement?.id;
+  const focused = document.activeElement;
   moving = true;
   drawClock();
   const status = await act.trying(() => post("/api/clock", { as: view.me, ...how }));
   moving = false;
   if (status) act.takeStatus(status);
   drawClock();
-  if (focused) (byId(focused) ?? document.querySelector(`#speeds [data-press="${CSS.escape(focused)}"]`))?.focus();
+  if (focused === byId("jump") || focused === byId("step")) focused.focus();
 }
 
 export function startClock() {

@@ -33,7 +33,7 @@ class Composer {
       onkeydown: (event) => this.key(event),
       onblur: () => this.offer([]),
     });
-    this.list = el("ul", { id: list, className: "offers", role: "listbox", hidden: true, "aria-label": t("suggestions") });
+    this.list = el("ul", { id: list, className: "offers", role: "listbox", tabIndex: -1, hidden: true, "aria-label": t("suggestions") });
     this.error = el("p", { className: "error", role: "alert" });
     this.sending = el("button", { type: "submit", className: "send", title: t("send"), "aria-label": t("send") }, icon("send"));
     this.form = el(

@@ -113,7 +113,7 @@ function reply(said, spot) {
     { className: "line", lang: said.lang },
     said.text.length > 0 && el("p", {}, tokens(said.text, said.lang)),
     said.typed && el("p", { className: "typed" }, `${t("you_typed")} `, el("q", {}, said.typed)),
-    said.page && el("section", { className: "page inline" }, el("h3", {}, said.page.title), pageBody(said.page, spot)),
+    said.page && el("section", { className: "page inline" }, el("h2", {}, said.page.title), pageBody(said.page, spot)),
     buttonRow(said, spot),
   );
 }
@@ -125,13 +125,13 @@ function card(said, spot) {
     el(
       "header",
       {},
-      el("h3", {}, said.headline),
+      el("h2", {}, said.headline),
       el("span", { className: "tone" }, icon(said.tone), t(`tone_${said.tone}`, {}, said.lang)),
     ),
     said.status.length > 0 && el("p", { className: "status" }, tokens(said.status, said.lang)),
     said.lead.length > 0 && el("p", { className: "lead" }, tokens(said.lead, said.lang)),
     said.expected &&
-      el("div", { className: "expected" }, el("h4", {}, said.expected_label), el("p", {}, said.expected)),
+      el("div", { className: "expected" }, el("h3", {}, said.expected_label), el("p", {}, said.expected)),
     said.body && el("blockquote", {}, said.body),
     said.fields.length > 0 &&
       el(
@@ -173,7 +173,7 @@ export function pageBody(page, spot) {
     el(
       "div",
       { className: "section", lang: page.lang },
-      section.heading && el("h4", {}, section.heading),
+      section.heading && el("h3", {}, section.heading),
       el("ul", {}, section.lines.map((line) => el("li", {}, tokens(line, page.lang)))),
       buttonRow(section, spot),
     ),

@@ -1,0 +1,148 @@
+"""The engine at work in a real loop: bells that ring, bells that fail, a clock that steps."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.ports import Bell
+from scheduler.clock import SystemClock
+from scheduler.timers import Timers
+from scheduler.wiring import ApsBells
+from storage.database import Database
+from tests.acceptance.world import World, built_world, said
+from tests.fakes import FakeClock
+
+QUICK = """
+matrix: support-process
+title: Quick
+roles:
+  customer-support-representative: {label: First, mandate: Answers}
+  senior-support-specialist: {label: Second, mandate: Decides}
+levels:
+  - {level: 1, role: customer-support-representative, window: 1s, action: Look, condition: Not solved}
+  - {level: 2, role: senior-support-specialist, window: none, action: Decide, condition: None}
+"""
+
+
+@pytest.fixture(params=["apscheduler", "none"])
+async def live(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[World]:
+    """A world that runs by itself, by the real clock, with a first window of one second."""
+    bells = request.param == "apscheduler" and request.config.getoption("--bells") == "apscheduler"
+    world = await built_world(database, clock=SystemClock(), matrices={"support-process": QUICK}, bells=bells)
+    async with world.engine.running():
+        yield world
+
+
+async def test_a_window_of_a_second_moves_the_issue_up_by_itself(live: World) -> None:
+    await live.engine.reception.typed(live.actor("opener"), "checkout fails", request="r1")
+
+    card = await live.chat.arrives("senior")
+
+    assert "Waiting · level 2 of 2 · Second" in said(card)
+    assert (await live.escalation()).entry.late == 0
+
+
+async def test_jobs_are_named_after_the_windows_of_the_matrix(database: Database) -> None:
+    world = await built_world(database, clock=SystemClock(), bells=True)
+    assert isinstance(world.engine.bells, ApsBells)
+    async with world.engine.running():
+        for request, words in (("r1", "checkout fails"), ("r2", "mail is down")):
+            await world.engine.reception.typed(world.actor("opener"), words, request=request)
+        await world.engine.reception.typed(world.actor("opener"), "up ESC-2 to 3 urgent", request="r3")
+        await world.engine.settle()
+
+        jobs = dict(world.engine.bells.jobs())
+
+    assert set(jobs) == {"window 15 min", "window 4 h", "reminders"}
+    first, third = await world.escalation(1), await world.escalation(2)
+    assert abs(jobs["window 15 min"] - first.entry.due.at) < timedelta(seconds=1)  # type: ignore[union-attr]
+    assert abs(jobs["window 4 h"] - third.entry.due.at) < timedelta(seconds=1)  # type: ignore[union-attr]
+
+
+async def test_a_bell_without_anything_to_ring_for_is_taken_down(clock: FakeClock) -> None:
+    bells = ApsBells(clock, lambda: None)
+    bells.start()
+    bells.arm([Bell("15m", clock.now() + timedelta(minutes=15)), Bell(None, clock.now())], afresh=False)
+
+    bells.arm([Bell("3bd", clock.now() + timedelta(days=3))], afresh=False)
+
+    assert [name for name, _ in bells.jobs()] == ["window 3 business days"]
+    bells.stop()
+
+
+async def test_a_bell_rings_in_the_loop_and_the_same_name_can_be_armed_again_at_once() -> None:
+    clock, rung = SystemClock(), asyncio.Event()
+    bells = ApsBells(clock, rung.set)
+    bells.start()
+    for _ in range(3):
+        rung.clear()
+        bells.arm([Bell("30s", clock.now() + timedelta(milliseconds=20))], afresh=False)
+        async with asyncio.timeout(5):
+            await rung.wait()
+    assert bells.missed == 0
+    bells.stop()
+
+
+class NotedBells:
+    """`scheduler.timers.Bells` that only notes; nothing ever rings."""
+
+    def __init__(self) -> None:
+        self.armed: list[Sequence[Bell]] = []
+        self.afresh = asyncio.Event()
+
+    def arm(self, bells: Sequence[Bell], *, afresh: bool) -> None:
+        self.armed.append(bells)
+        if afresh:
+            self.afresh.set()
+
+
+class SteppingClock(SystemClock):
+    """The real clock, set wrong by hand."""
+
+    wrong_by = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.wrong_by
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=1), timedelta(days=365)])
+async def test_a_step_of_the_wall_clock_arms_every_bell_afresh(database: Database, step: timedelta) -> None:
+    clock, bells = SteppingClock(), NotedBells()
+    world = await built_world(database, clock=clock)
+    timers = Timers(
+        service=world.engine.service, archive=database.archive(), bells=bells, clock=clock, after=lambda: None
+    )
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(timers.run()), group.create_task(timers.guard())]
+        await timers.idle()
+        clock.wrong_by = step
+        await bells.afresh.wait()
+        for task in tasks:
+            task.cancel()
+
+
+async def test_after_a_step_forward_what_is_due_moves_without_any_bell(database: Database) -> None:
+    clock = SteppingClock()
+    world = await built_world(database, clock=clock)
+    async with world.engine.running():
+        await world.engine.reception.typed(world.actor("opener"), "checkout fails", request="r1")
+        clock.wrong_by = timedelta(hours=1)
+        card = await world.chat.arrives("senior")
+
+    assert "Moved up 45 min late." in said(card)
+    assert (await world.escalation()).entry.level == 2
+
+
+async def test_after_a_step_back_nothing_moves_twice_and_nothing_is_lost(database: Database) -> None:
+    clock = SteppingClock()
+    world = await built_world(database, clock=clock, matrices={"support-process": QUICK})
+    async with world.engine.running():
+        await world.engine.reception.typed(world.actor("opener"), "checkout fails", request="r1")
+        await world.chat.arrives("senior")
+        clock.wrong_by = timedelta(hours=-1)
+        await world.engine.reception.typed(world.actor("opener"), "mail is down", request="r2")
+        await world.chat.arrives("senior", count=2)
+
+    assert [(await world.escalation(n)).entry.number for n in (1, 2)] == [2, 2]
