@@ -15,7 +15,7 @@ UV = uv==0.13.9
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help demo run test look check format lock migrate clean
+.PHONY: help demo run test guard look check format lock migrate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,9 @@ run: $(PRODUCT) ## Run the bot for real, with the settings of the environment (E
 
 test: $(TOOLS) ## Run the tests, all but those that need a browser
 	@$(PY) -m pytest $(PYTEST_ARGS)
+
+guard: $(TOOLS) ## Run the stories with APScheduler switched off: the guard alone keeps every promise
+	@$(PY) -m pytest --bells none $(PYTEST_ARGS) tests/acceptance tests/scheduler tests/process
 
 look: $(TOOLS) ## Drive the demo in a real browser; the screenshots land in look/
 	@$(find_chromium); \

@@ -8,6 +8,7 @@ app.py check    what is wrong with the settings and files; with --live, also ask
 import argparse
 import asyncio
 import logging
+import os
 import secrets
 import sys
 import zoneinfo
@@ -213,7 +214,7 @@ async def run(settings: Settings) -> None:
     async with opened(settings.database_url.get_secret_value(), clock) as database:
         people = database.people(directory.workspace)
         await people.load()
-        directories = FixedDirectories(directory, lambda group: slack.members(group))
+        directories = FixedDirectories(directory, people.members)
         readers = Readers(directories, people)
         slack = SlackLine(
             client=slack_client(settings),
@@ -251,7 +252,9 @@ async def run(settings: Settings) -> None:
 async def demo(settings: Settings) -> None:
     """The local web chat, on loopback, with a database, messages and a clock of its own."""
     files = read_files(DIRECTORY_FILE, None, BusinessCalendar)
+    logging.getLogger("echelon.timers").setLevel(logging.ERROR)  # its clock steps because people move it
     folder = settings.demo_folder
+    folder.mkdir(parents=True, exist_ok=True)
     clock, directories = MovableClock(), FixedDirectories(files.directory)
     url = f"http://127.0.0.1:{settings.port}/"
     async with (
@@ -379,6 +382,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checking = commands.add_parser("check", help="say everything that is wrong with settings and files")
     checking.add_argument("--live", action="store_true", help="also ask Slack: token, scopes, channels, people")
     asked = parser.parse_args(arguments)
+    os.umask(0o077)  # what Echelon writes is for its own user
     try:
         settings = read_settings()
         log_to_stderr(settings.log_level)

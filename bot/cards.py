@@ -44,7 +44,11 @@ class Desk:
 
 
 def draw(escalation: Escalation, entry: int, errand: Errand, reader: Reader, desk: Desk) -> Card:
-    """The card of `entry` as things are now: the full one, or one that says where the issue went."""
+    """The card of `entry` as things are now: the full one, or one that says where the issue went.
+
+    The opener's own card (CARD) follows the issue wherever it goes.
+    """
+    entry = escalation.entry.number if errand is Errand.CARD else entry
     base = _base(escalation, entry, reader)
     if escalation.is_open and entry != escalation.entry.number:
         return _moved(base, escalation, reader, desk)
@@ -228,8 +232,9 @@ def _moved(base: Card, escalation: Escalation, reader: Reader, desk: Desk) -> Ca
 
 
 def _handed_away(escalation: Escalation, person: PersonId) -> bool:
+    """Whether this person was pinged as an assignee and is none any more; a fallback owner never was one."""
     entry = escalation.entry
-    return person not in {*entry.assignees, entry.acknowledged_by}
+    return person in escalation.ever_assigned and person not in {*entry.assignees, entry.acknowledged_by}
 
 
 def _given_away(base: Card, escalation: Escalation, reader: Reader, desk: Desk) -> Card:

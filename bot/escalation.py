@@ -117,6 +117,8 @@ def _person(current: Escalation, event: PersonEvent, at: Situation) -> Outcome:
         case Resolved(by, how):
             return _end(current, Status.RESOLVED, Ending(by, at.now, how.strip()), FactKind.RESOLVED)
         case Cancelled(by, reason, duplicate_of):
+            if duplicate_of == current.number:
+                raise Unreadable("duplicate_of_itself", escalation=current)
             text = reason.strip() if duplicate_of else _said(reason)
             ending = Ending(by, at.now, text, duplicate_of)
             return _end(current, Status.CANCELLED, ending, FactKind.CANCELLED)
@@ -294,7 +296,8 @@ def _window_passed(current: Escalation, due: Deadline | None, at: Situation) -> 
 
 def _stay(current: Escalation, fact: Fact, ended: datetime, at: Situation) -> Outcome:
     calendar = at.calendar(current.level)
-    alarm = tuple(nudge for nudge in current.entry.nudges if nudge.kind is NudgeKind.NOBODY)
+    alarms = (nudge for nudge in current.entry.nudges if nudge.kind is NudgeKind.NOBODY)
+    alarm = (nudge if nudge.at > at.now else schedule.hourly(at.now) for nudge in alarms)
     nudges = _in_order((schedule.daily(at.now, calendar), *alarm))
     kept = current.with_entry(due=None, ended_at=ended, nudges=nudges, asked=False)
     remind = _to_those_who_should_act(kept, Errand.REMIND, _reminder(kept, NudgeKind.DAILY))

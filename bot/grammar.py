@@ -34,22 +34,22 @@ Keyword = Action | Ask
 KEYWORDS: Mapping[Keyword, tuple[str, ...]] = {
     Ask.LIST: ("list", "liste", "lister"),
     Ask.SHOW: ("show", "voir", "montrer", "afficher"),
-    Action.ACKNOWLEDGE: ("ack", "acknowledge", "prendre", "prends"),
-    Action.RELEASE: ("release", "relâcher", "libérer", "rendre"),
+    Action.ACKNOWLEDGE: ("ack", "prendre", "prends", "acknowledge"),
+    Action.RELEASE: ("release", "libérer", "relâcher", "rendre"),
     Action.MORE_TIME: ("more", "prolonger", "délai"),
     Action.HAND_OVER: ("handover", "transmettre", "confier"),
-    Action.ESCALATE: ("up", "monter", "remonter"),
+    Action.ESCALATE: ("up", "remonter", "monter"),
     Action.NOTE: ("note", "noter"),
     Action.RESOLVE: ("resolve", "résoudre", "résolu"),
     Action.REOPEN: ("reopen", "rouvrir"),
     Action.CANCEL: ("cancel", "annuler"),
-    Ask.TIMELINE: ("timeline", "journal", "chronologie"),
+    Ask.TIMELINE: ("timeline", "chronologie", "journal"),
     Ask.WHO: ("who", "qui"),
     Ask.LANGUAGE: ("lang", "langue", "language"),
     Ask.HELP: ("help", "aide"),
     Ask.NEW: ("new", "nouveau", "nouvelle"),
 }
-"""The first word of each language is the one that hints show."""
+"""English hints show the first word, French ones the second: the word of the button where there is one."""
 
 _FREE_TEXT = frozenset({Action.NOTE, Action.RESOLVE, Action.REOPEN, Action.CANCEL, Action.ESCALATE})
 _MINE = frozenset({"mine", "me", "moi", "miennes", "mes"})
@@ -62,6 +62,8 @@ _DUPLICATE = re.compile(r"(?:duplicate|doublon)\s+(?:of|de)?\s*", re.IGNORECASE)
 _SPELLED = {"min": "m", "mins": "m", "minute": "m", "minutes": "m", "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
             "heure": "h", "heures": "h", "day": "d", "days": "d", "j": "d", "jour": "d", "jours": "d", "week": "w",
             "weeks": "w", "semaine": "w", "semaines": "w", "jo": "bd"}  # fmt: skip
+_HAND_OVER = re.compile(r"hand\s+over\b\s*", re.IGNORECASE)
+"""One keyword in two words."""
 _LENGTH = re.compile(r"(\d{1,6})\s*([a-zA-Z]+)", re.ASCII)
 _LANGUAGES = {"english": "en", "anglais": "en", "french": "fr", "francais": "fr"}
 _LANGUAGE_CODE = re.compile(r"[a-z]{2}([-_][a-z]{2})?", re.IGNORECASE | re.ASCII)
@@ -121,8 +123,8 @@ def read(typed: str, *, issue_types: Sequence[tuple[str, Sequence[str]]] = (), i
     if number := _number(text, _CLEAR_REFERENCE):
         return Question(Ask.SHOW, number)
     keyword = _keyword(first)
-    if keyword is None:
-        keyword, rest = _two_words(text)
+    if keyword is None and (found := _HAND_OVER.match(text)):
+        keyword, rest = Action.HAND_OVER, text[found.end() :]
     if keyword is Ask.NEW and rest:
         return _words(rest, issue_types, forced=True)
     if keyword is not None:
@@ -234,12 +236,6 @@ def _issue_type(named: str, issue_types: Sequence[tuple[str, Sequence[str]]]) ->
 
 def _keyword(word: str) -> Keyword | None:
     return _BY_WORD.get(plainly(word))
-
-
-def _two_words(text: str) -> tuple[Keyword | None, str]:
-    """ "hand over" is one keyword in two words."""
-    found = re.match(r"hand\s+over\b\s*", text, re.IGNORECASE)
-    return (Action.HAND_OVER, text[found.end() :]) if found else (None, text)
 
 
 def _nearest(word: str) -> Keyword | None:

@@ -86,6 +86,14 @@ class People(Protocol):
         """Store the language that the person chose."""
         ...
 
+    def members(self, group: Address) -> tuple[PersonId, ...]:
+        """The members of a platform's group as last told, also before this start; empty when it never was."""
+        ...
+
+    async def remember_members(self, group: Address, members: tuple[PersonId, ...]) -> None:
+        """Store who is in a group now."""
+        ...
+
 
 class Membership(Protocol):
     """Who is in which channel, asked of the platforms."""

@@ -344,6 +344,7 @@ _FIELD_OF: Mapping[str, str] = {
     "reason_needed": "reason",
     "more_time_out_of_range": "length",
     "already_theirs": "person",
+    "duplicate_of_itself": "duplicate",
 }
 """Which field of a form a sentence is about."""
 

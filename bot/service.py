@@ -10,7 +10,7 @@ from bot.directory import PersonId, WorkspaceId
 from bot.effects import Effect, Errand
 from bot.errors import Conflict, NobodyHolds, NotAllowed, NotFound, OutOfTurn, StoreUnavailable, Unreadable
 from bot.escalation import Outcome, advance, due_event, opened
-from bot.events import NobodyReached
+from bot.events import Cancelled, NobodyReached
 from bot.facts import LedgerRow, Via
 from bot.plan import Calendars, Plan
 from bot.ports import Archive, Clock, Damaged, Directories, Ids, Membership, Overdue, Plans, UnitOfWork, Units
@@ -102,6 +102,8 @@ class Service:
         """
         self.admit(order.by)
         await self.visible(order.by, order.target)
+        if isinstance(order.event, Cancelled) and order.event.duplicate_of:
+            await self.visible(order.by, order.event.duplicate_of)
         return await self._stored(lambda unit: self._act(unit, order))
 
     async def _open(self, unit: UnitOfWork, order: Open, plan: Plan) -> Escalation:
@@ -296,13 +298,13 @@ class Service:
         return await self._archive.get(self._workspace, target)
 
     async def _may_see(self, by: Actor, escalation: Escalation) -> bool:
-        """Opener, assignees and participants past and present, owners, admins, members of the channels with a card."""
+        """Opener, assignees and participants past and present, owners, admins, and whoever has a card before them."""
         roster = self.situation().roster
         if by.person in self._always_see(escalation) or roster.owns_any(escalation.plan, by.person):
             return True
         posted = await self._archive.posted_in(escalation.id)
         channels = [to for to in posted if roster.directory.is_channel(to)]
-        if by.seen_in in channels:
+        if by.seen_in in channels or by.person in posted:  # a fallback owner is asked to act, and may
             return True
         return await self._membership.in_any(by.person, channels)
 

@@ -126,7 +126,7 @@ def duration(language: Language, time: timedelta) -> str:
     seconds = max(0, round(time.total_seconds()))
     if 0 < seconds < 60:
         return words(language, "n_seconds", count=seconds)
-    minutes = max(0, round(time.total_seconds() / 60))
+    minutes = round(seconds / 60)
     days, minutes = divmod(minutes, 24 * 60)
     hours, minutes = divmod(minutes, 60)
     if days:
@@ -141,7 +141,8 @@ def duration(language: Language, time: timedelta) -> str:
 def deadline(language: Language, due: Deadline) -> Rich:
     """The deadline with the reason why it is then, if there is one to give."""
     when = When(due.at, due.zone)
-    reasons = [reason for code, about in due.reasons if (reason := _reason(language, code, about))]
+    said = (_reason(language, code, about) for code, about in due.reasons)
+    reasons = [reason for reason in dict.fromkeys(said) if reason]
     return say(language, "deadline_because", when=when, why="; ".join(reasons)) if reasons else (when,)
 
 

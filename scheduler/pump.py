@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from bot.cards import Desk
 from bot.delivery import Chat, Outbox, Parcel, SentCard, route
 from bot.directory import Address, platform_of
 from bot.effects import Errand
-from bot.errors import EscalationError, Refused, StoreUnavailable, Unreachable
+from bot.errors import Conflict, EscalationError, Refused, StoreUnavailable, Unreachable
 from bot.ports import Archive, Clock
 from bot.readers import Readers
 from bot.schedule import Situation
@@ -106,7 +107,7 @@ class Pump:
     async def _lease_safely(self) -> list[Parcel]:
         try:
             return await self._lease()
-        except StoreUnavailable as error:
+        except (StoreUnavailable, Conflict) as error:
             log.warning("The store is away; messages wait: %s", error, extra={"action": "pump_store_away"})
             return []
 
@@ -139,7 +140,8 @@ class Pump:
             )
         except Exception:  # a bug with one parcel: log it, try again later, keep carrying the others
             log.exception("A message could not be made", extra={"action": "parcel_failed", "parcel": parcel.id})
-            await self._again(parcel, Unreachable("internal_error"))
+            with suppress(EscalationError):  # if even that is not stored, the lease brings it back
+                await self._again(parcel, Unreachable("internal_error"))
         finally:
             self._in_flight.discard(_lane(parcel))
 

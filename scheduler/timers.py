@@ -55,6 +55,11 @@ class Timers:
         self._idle.clear()
         self._bell.set()
 
+    @property
+    def rung(self) -> bool:
+        """Whether a sweep is asked for that has not begun."""
+        return self._bell.is_set()
+
     async def idle(self) -> None:
         """Wait until nothing is due any more. Only while `run` is running."""
         self.ring()
@@ -92,7 +97,10 @@ class Timers:
         bells = await self._archive.bells()
         now = self._clock.now()
         afresh, self._stepped = self._stepped, False
-        self._bells.arm([bell for bell in bells if bell.at > now], afresh=afresh)
+        try:
+            self._bells.arm([bell for bell in bells if bell.at > now], afresh=afresh)
+        except Exception:  # whatever is wrong with the bells costs a second until the guard sweeps, never the engine
+            log.exception("The bells could not be armed", extra={"action": "bells_failed"})
         if any(bell.at < now for bell in bells):
             self._bell.set()
 

@@ -1,5 +1,6 @@
 """A database URL → an engine, with the settings that each kind of database needs."""
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event, make_url
@@ -45,6 +46,27 @@ def read_url(text: str) -> URL:
     if driver is None:
         raise wrong(f"{url.drivername!r} is not supported; {FORMS}")
     return _sqlite(url) if driver == SQLITE else _postgresql(url)
+
+
+def is_file(text: str) -> str | None:
+    """The path of a SQLite database, None for a server. Raises ConfigurationError."""
+    url = read_url(text)
+    return url.database if url.drivername == SQLITE else None
+
+
+def make_folder(database: str) -> None:
+    """SQLite makes its file, but not the folder. One beside the product is made; one that is named from the root must be
+    there: a slip in it, or a volume that is not mounted, would otherwise start an empty database. Raises
+    ConfigurationError.
+    """
+    folder = Path(database).parent
+    try:
+        if not folder.is_absolute():
+            folder.mkdir(parents=True, exist_ok=True)
+        elif not folder.is_dir():
+            raise wrong(f"there is no folder {str(folder)!r} for the database; make it, or mount it, first")
+    except OSError as error:
+        raise wrong(f"{database} cannot be used: {error.strerror}") from None
 
 
 def create_engine(text: str) -> AsyncEngine:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.engine import is_sqlite, wrong
+from storage.engine import is_sqlite, make_folder, wrong
 from storage.transaction import spoken, sqlstate
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -30,6 +30,8 @@ async def migrate(engine: AsyncEngine, *, to: str = "head") -> None:
     Raises ConfigurationError when the database cannot be opened or belongs to a newer version, StoreUnavailable when
     its server does not answer.
     """
+    if is_sqlite(engine) and engine.url.database:
+        make_folder(engine.url.database)
     with spoken():
         try:
             await _upgrade(engine, to)

@@ -5,10 +5,10 @@ from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy import RowMapping, case, select
 
-from bot.directory import PersonId, WorkspaceId
+from bot.directory import Address, PersonId, WorkspaceId
 from bot.message import Profile
-from storage.codec import storable
-from storage.tables import people
+from storage.codec import ADDRESSES, storable
+from storage.tables import groups, people
 from storage.transaction import Transaction
 
 Transactions = Callable[[], AbstractAsyncContextManager[Transaction]]
@@ -23,13 +23,15 @@ class SqlPeople:
         self._reading = reading
         self._known: dict[PersonId, Profile] = {}
         self._told: dict[PersonId, Profile] = {}
+        self._members: dict[Address, tuple[PersonId, ...]] = {}
 
     async def load(self) -> None:
         """Read everybody; again, to see what other replicas have learnt."""
-        mine = select(people).where(people.c.workspace == self._workspace)
         async with self._reading() as reading:
-            rows = await reading.rows(mine)
-        self._known = {PersonId(row["person"]): _profile(row) for row in rows}
+            known = await reading.rows(select(people).where(people.c.workspace == self._workspace))
+            told = await reading.rows(select(groups).where(groups.c.workspace == self._workspace))
+        self._known = {PersonId(row["person"]): _profile(row) for row in known}
+        self._members = {Address(row["address"]): _people(row["members"]) for row in told}
 
     def profile(self, person: PersonId) -> Profile:
         return self._known.get(person) or Profile(person, person)
@@ -43,6 +45,23 @@ class SqlPeople:
 
     async def choose_language(self, person: PersonId, language: str) -> None:
         await self._store(Profile(person, "", language), chosen=True)
+
+    def members(self, group: Address) -> tuple[PersonId, ...]:
+        return self._members.get(group, ())
+
+    async def remember_members(self, group: Address, members: tuple[PersonId, ...]) -> None:
+        if self._members.get(group) == members:
+            return
+        row = {"workspace": self._workspace, "address": group, "members": ADDRESSES.write(members)}
+        async with self._writing() as writing:
+            told = writing.insert(groups).values(row)
+            await writing.run(
+                told.on_conflict_do_update(
+                    index_elements=["workspace", "address"], set_={"members": told.excluded.members}
+                )
+            )
+            await writing.commit()
+        self._members[group] = members
 
     async def _store(self, profile: Profile, *, chosen: bool) -> None:
         row = {
@@ -67,6 +86,10 @@ class SqlPeople:
             (stored,) = await writing.rows(merged.returning(people))
             await writing.commit()
         self._known[profile.person] = _profile(stored)
+
+
+def _people(stored: str) -> tuple[PersonId, ...]:
+    return tuple(PersonId(address) for address in ADDRESSES.read(stored))
 
 
 def _profile(row: RowMapping) -> Profile:

@@ -187,6 +187,14 @@ people = Table(
     Column("chosen", Boolean, nullable=False),
 )
 
+groups = Table(
+    "groups",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("members", Text, nullable=False),
+)
+
 counters = Table(
     "counters",
     metadata,

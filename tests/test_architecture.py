@@ -29,7 +29,6 @@ LONG_MODULES = {
     "bot/escalation.py": "the rule: one small function per event, which are read together",
     "bot/reception.py": "one method per thing that can be typed or clicked",
     "scheduler/calendar.py": "the arithmetic of working time, whose parts need one another",
-    "adapters/slack/render.py": "one function per kind of row of a Slack message",
 }
 LONG_FUNCTIONS = {
     "app.py:built": "the parts are named and put together once, without a decision",

@@ -1,17 +1,19 @@
 """The settings, from the environment, `.env` or a directory of secrets; wrong ones are named, all at once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict, SettingsError
 
 from bot.errors import ConfigurationError, Problem
 
 PREFIX = "ECHELON_"
+DOTENV = ".env"
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
 """Names a directory with one file per secret, called like the setting (Docker and Kubernetes mount them so)."""
 
@@ -19,7 +21,7 @@ SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
 class Settings(BaseSettings):
     """Read from the environment (ECHELON_…), from `.env`, and from files in the directory ECHELON_SECRETS_DIR names."""
 
-    model_config = SettingsConfigDict(env_prefix="ECHELON_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, env_ignore_empty=True, extra="ignore")
 
     directory_file: Path = Field(
         Path("directory.yaml"), description="Who holds which role, and where: docs/directory.md."
@@ -51,33 +53,77 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """The settings. Raises ConfigurationError naming each variable that is wrong or not known."""
-    problems = [*_unknown_variables()]
+    written = _written_in_dotenv()
+    secrets = os.environ.get(SECRETS_DIR) or written.get(SECRETS_DIR)
+    problems = [*_unknown(os.environ, "the environment"), *_unknown(written, DOTENV)]
+    if secrets and not Path(secrets).is_dir():
+        said = f"there is no directory {secrets!r}; name the one with the files of secrets, or leave it out"
+        raise ConfigurationError((*problems, Problem(SECRETS_DIR, said)))
+    if secrets:
+        problems += _unknown((file.name for file in Path(secrets).iterdir()), secrets)
     try:
-        settings = Settings(_secrets_dir=os.environ.get(SECRETS_DIR))  # pyright: ignore[reportCallIssue]
+        settings = Settings(_secrets_dir=secrets)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
-        wrong = (Problem(_variable(one["loc"]), f"{one['msg']} (it is {one['input']!r})") for one in error.errors())
+        wrong = (_wrong(str(one["loc"][0]), one["input"]) for one in error.errors())
         raise ConfigurationError((*problems, *wrong)) from None
-    except SettingsError as error:
-        raise ConfigurationError((*problems, Problem(SECRETS_DIR, str(error)))) from None
+    except (SettingsError, OSError, UnicodeDecodeError):  # the words of the first may quote what is in a file
+        said = f"a file of {secrets!r} cannot be read; each must be a small text file that Echelon may read"
+        raise ConfigurationError((*problems, Problem(SECRETS_DIR, said))) from None
     if problems:
         raise ConfigurationError(tuple(problems))
     return settings
 
 
-def _variable(place: tuple[int | str, ...]) -> str:
-    return f"ECHELON_{str(place[0]).upper()}" if place else "ECHELON_…"
+def variable(name: str) -> str:
+    """What people call a setting: port → ECHELON_PORT."""
+    return f"{PREFIX}{name.upper()}"
 
 
-def _unknown_variables() -> Iterator[Problem]:
-    known = {f"ECHELON_{name.upper()}" for name in Settings.model_fields} | {SECRETS_DIR}
-    for name in sorted(name for name in os.environ if name.startswith("ECHELON_") and name not in known):
-        near = get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "; see .env.example for those there are"
-        yield Problem(name, f"there is no such setting{hint}")
+def _written_in_dotenv() -> Mapping[str, str]:
+    """What `.env` says, by variable; empty when there is none."""
+    try:
+        source = DotEnvSettingsSource(Settings, env_file=DOTENV)
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError((Problem(DOTENV, "it cannot be read; save it as UTF-8 text"),)) from None
+    return {name.upper(): value or "" for name, value in source.env_vars.items()}
+
+
+def _unknown(names: Iterable[str], where: str) -> Iterator[Problem]:
+    known = {variable(name) for name in Settings.model_fields} | {SECRETS_DIR}
+    for name in sorted({name.upper() for name in names}):
+        if name.startswith(PREFIX) and name not in known:
+            words = [each.removeprefix(PREFIX) for each in known]
+            near = get_close_matches(name.removeprefix(PREFIX), words, n=1)
+            hint = f"did you mean {PREFIX}{near[0]}?" if near else "docs/configuration.md names those there are"
+            yield Problem(name, f"there is no such setting (it is in {where}); {hint}")
+
+
+def _wrong(name: str, given: object) -> Problem:
+    """Says what would do; of a secret it never says what was given."""
+    field = Settings.model_fields[name]
+    secret = SecretStr in {field.annotation, *get_args(field.annotation)}
+    return Problem(variable(name), f"{'this' if secret else repr(given)} will not do; write {_wanted(field)}")
+
+
+def _wanted(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal:
+        *others, last = get_args(field.annotation)
+        return f"{', '.join(others)} or {last}"
+    if field.annotation is bool:
+        return "true or false"
+    if field.annotation is int:
+        least, most = (
+            next(getattr(rule, end) for rule in field.metadata if hasattr(rule, end)) for end in ("ge", "le")
+        )
+        return f"a whole number from {least} to {most}"
+    return "plain text"
 
 
 def slack_problems(settings: Settings) -> Iterator[Problem]:
-    """Which of Slack's settings are missing, or look like another one."""
+    """What `run` needs: the directory file, and Slack's settings, none of them missing or looking like another one."""
+    if not settings.directory_file.exists():
+        said = f"there is no file {str(settings.directory_file)!r}; write one (docs/directory.md), or name the one you have"
+        yield Problem(variable("directory_file"), said)
     wanted = [("slack_bot_token", "xoxb-", "the Bot User OAuth Token")]
     if settings.slack_mode == "socket":
         wanted.append(("slack_app_token", "xapp-", "the app-level token, or ECHELON_SLACK_MODE=http"))
@@ -85,8 +131,7 @@ def slack_problems(settings: Settings) -> Iterator[Problem]:
         wanted.append(("slack_signing_secret", "", "the app's signing secret, or ECHELON_SLACK_MODE=socket"))
     for name, begins, what in wanted:
         value: SecretStr | None = getattr(settings, name)
-        variable = f"ECHELON_{name.upper()}"
         if value is None or not value.get_secret_value():
-            yield Problem(variable, f"is not set; it needs {what} (docs/slack.md)")
+            yield Problem(variable(name), f"it is not set; it needs {what} (docs/slack.md)")
         elif not value.get_secret_value().startswith(begins):
-            yield Problem(variable, f"does not begin with {begins}; it needs {what} (docs/slack.md)")
+            yield Problem(variable(name), f"it does not begin with {begins}; it needs {what} (docs/slack.md)")

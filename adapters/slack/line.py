@@ -17,7 +17,7 @@ from adapters.slack.listeners import Listeners
 from adapters.slack.marks import Names
 from adapters.slack.people import SlackPeople
 from adapters.slack.sockets import Sockets
-from bot.directory import Address, Directory, PersonId
+from bot.directory import Directory
 from bot.ports import Clock, People
 from bot.reception import Receives
 
@@ -50,19 +50,13 @@ class SlackLine:
         self._directory, self._names, self._clock = directory, names, clock
         self.chat = SlackChat(client, names, clock)
         self.membership = SlackMembership(client, clock)
-        self._people: SlackPeople | None = None
         self._health: Callable[[], Health] | None = None
         self._handler: Handler | None = None
-
-    def members(self, group: Address) -> tuple[PersonId, ...]:
-        """The members of a user group as Slack last told; empty when it has not."""
-        return self._people.members(group) if self._people else ()
 
     async def run(self, reception: Receives, people: People) -> None:
         """Find the workspace, then listen until cancelled. Timers and pump do not wait for this."""
         installation = await identify_at_last(self._client)
         known = SlackPeople(self._client, people, self._directory, self._clock, team=installation.team)
-        self._people = known
         async with asyncio.TaskGroup() as group:
 
             def later(work: Coroutine[Any, Any, None]) -> object:

@@ -277,5 +277,7 @@ def _origin(body: Body, view: Body) -> Origin:
     if view:
         return read_metadata(text(view, "private_metadata", default=""))[1]
     container = mapping(body, "container")
-    thread = text(container, "thread_ts", default="")
-    return Origin(text(container, "channel_id", default=""), thread)
+    channel, thread = text(container, "channel_id", default=""), text(container, "thread_ts", default="")
+    if channel.startswith("D"):  # nothing is private to one person there: the answer goes under the card, not beside it
+        thread = thread or text(container, "message_ts", default="")
+    return Origin(channel, thread)

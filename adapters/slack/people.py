@@ -45,7 +45,6 @@ class SlackPeople:
         self._client, self._people, self._directory, self._clock = client, people, directory, clock
         self._team = team
         self._known: dict[str, Known] = {}
-        self._members: dict[Address, tuple[PersonId, ...]] = {}
 
     async def actor(self, user: str, *, team: str = "", channel: str = "") -> Actor:
         """Who asks. Answers in PATIENCE seconds: if Slack does not, by what the request itself says."""
@@ -74,16 +73,12 @@ class SlackPeople:
             await self._remember(Profile(PersonId(Address(f"{PLATFORM}:{user}")), known.name, known.language))
         return known
 
-    def members(self, group: Address) -> tuple[PersonId, ...]:
-        """The members of a user group as Slack last told; empty when it has not."""
-        return self._members.get(group, ())
-
     async def refresh(self) -> None:
         """Ask for the members of every user group of the directory, and for everyone named there. Never raises."""
         directory = self._directory()
         for group in sorted(set(_groups(directory))):
             await self.refresh_group(group)
-        named = {*_people(directory), *(person for members in self._members.values() for person in members)}
+        named = {*_people(directory), *(person for group in _groups(directory) for person in self._people.members(group))}
         for person in sorted(named):
             await self._try_to_look_up(local_part(person))
 
@@ -97,7 +92,11 @@ class SlackPeople:
             log.warning("the members of %s are not known: %s", group, error.reason, extra={"action": "slack_group"})
             return
         users = cast(Iterable[object], answer.get("users") or ())
-        self._members[group] = tuple(PersonId(Address(f"{PLATFORM}:{user}")) for user in users)
+        members = tuple(PersonId(Address(f"{PLATFORM}:{user}")) for user in users)
+        try:
+            await self._people.remember_members(group, members)
+        except StoreUnavailable:  # what was known stays, and is asked for again in a while
+            log.warning("the members of %s were not stored", group, extra={"action": "slack_group"})
 
     async def keep_fresh(self) -> None:
         """Refresh now and every ten minutes, until cancelled."""

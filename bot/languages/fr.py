@@ -267,6 +267,7 @@ SENTENCES: dict[str, str] = {
     "sorry_already_theirs": "{person} a déjà {ref}.",
     "sorry_person_needed": "Choisissez une personne.",
     "sorry_no_reference": "« {given} » n’est pas une référence ; écrivez ESC-7.",
+    "sorry_duplicate_of_itself": "{ref} ne peut pas être un doublon d’elle-même.",
     "sorry_no_length": "« {given} » n’est pas une durée ; écrivez 30m, 2h, 1bd ou 1d.",
     "sorry_no_such_form": "Ce formulaire n’existe pas.",
     "sorry_unknown_matrix": "Il n’y a pas de matrice « {given} ».",

@@ -107,7 +107,7 @@ class Connection:
     async def _engine(self, slack: SlackServer, clock: FakeClock) -> tuple[Engine, SlackLine]:
         self._people = self._database.people(self._directory.workspace)
         await self._people.load()
-        directories = FixedDirectories(self._directory, lambda group: line.members(group))
+        directories = FixedDirectories(self._directory, self._people.members)
         readers = Readers(directories, self._people)
         client = web_client(slack.bot_token, base_url=slack.base_url, timeout=2)
         secret = {"signing_secret": slack.signing_secret} if self._mode == "http" else {"app_token": slack.app_token}
@@ -160,6 +160,7 @@ async def test_the_story_from_the_form_to_the_second_level_and_its_end(world: Sl
     assert world.root("UREP").edited >= 1
     assert "has it since" in world.root("CREP").words
     assert any("has it" in line for line in world.thread("UOPENER"))
+    assert any("ESC-1* is yours" in line for line in world.thread("UREP")), "the answer stands under the card"
 
     await world.forward(minutes=15, seconds=1)
     assert (await world.escalation()).entry.level == 2

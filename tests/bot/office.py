@@ -26,7 +26,7 @@ CALENDARS = NamedCalendars(RULES, "office")
 
 
 def person(name: str) -> PersonId:
-    """"ann" → the person's address."""
+    """ "ann" → the person's address."""
     return PersonId(Address(f"chat:{name}"))
 
 
@@ -98,7 +98,9 @@ def a_draft(plan: Plan | None = None, *, level: int = 1, opener: PersonId = OPEN
     )
 
 
-def is_open(plan: Plan | None = None, *, level: int = 1, opener: PersonId = OPENER, here: Situation | None = None) -> Escalation:
+def is_open(
+    plan: Plan | None = None, *, level: int = 1, opener: PersonId = OPENER, here: Situation | None = None
+) -> Escalation:
     """An escalation that was just opened."""
     situation = here or at()
     return opened(a_draft(plan, level=level, opener=opener, now=situation.now), situation).escalation

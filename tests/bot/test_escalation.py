@@ -598,6 +598,13 @@ def test_cancelling_needs_a_reason_or_the_escalation_that_stays() -> None:
     assert outcome.facts[0].code == "ESC-7"
 
 
+def test_nothing_is_a_duplicate_of_itself() -> None:
+    with pytest.raises(Unreadable) as refused:
+        advance(is_open(), Cancelled(OPENER, "", 42), at())
+
+    assert refused.value.sentence == "duplicate_of_itself"
+
+
 def test_reopening_begins_a_new_entry_at_the_level_where_it_ended() -> None:
     ended = after(is_open(), EscalatedNow(ANN, "why"), Acknowledged(BEN), Resolved(BEN, "done"))
     later = NINE + timedelta(days=2)
@@ -653,6 +660,15 @@ def test_the_hourly_alarm_survives_a_gap_and_the_end_of_the_window() -> None:
 
     assert NudgeKind.NOBODY in {nudge.kind for nudge in after_gap.entry.nudges}
     assert {nudge.kind for nudge in after_window.entry.nudges} == {NudgeKind.NOBODY, NudgeKind.DAILY}
+
+
+def test_an_alarm_that_was_missed_comes_an_hour_after_the_end_of_the_window() -> None:
+    alarmed = after(is_open(a_plan(a_level(1, "2h"))), NobodyReached(1))
+    later = NINE + timedelta(hours=9)
+
+    kept = advance(alarmed, WindowPassed(1, NINE + timedelta(hours=2)), at(later)).escalation
+
+    assert kept.next_due == later + timedelta(hours=1)
 
 
 def test_the_hourly_alarm_ends_when_somebody_has_it() -> None:

@@ -1,6 +1,6 @@
 """What `bot.ports.People` promises, on both databases."""
 
-from bot.directory import WorkspaceId
+from bot.directory import Address, WorkspaceId
 from bot.message import Profile
 from tests.builders import ALICE, BOB, WORKSPACE
 
@@ -64,3 +64,15 @@ async def test_workspaces_do_not_share_people(database):
     await other.load()
 
     assert other.profile(ALICE) == Profile(ALICE, ALICE)
+
+
+async def test_the_members_of_a_group_are_known_at_the_next_start(database):
+    group = Address("slack:S1")
+    people = await reopened(database)
+    assert people.members(group) == ()
+
+    await people.remember_members(group, (ALICE, BOB))
+    await people.remember_members(group, (BOB,))
+
+    assert people.members(group) == (BOB,)
+    assert (await reopened(database)).members(group) == (BOB,)

@@ -78,7 +78,9 @@ class Process:
 
 
 @asynccontextmanager
-async def running(slack: SlackServer, folder: Path, port: int, **settings: str) -> AsyncIterator[Process]:
+async def running(
+    slack: SlackServer, folder: Path, port: int, *, bells: str = "apscheduler", **settings: str
+) -> AsyncIterator[Process]:
     """Start Echelon against `slack` with its files in `folder`; killed at the end if it still runs."""
     (folder / "directory.yaml").write_text(DIRECTORY, encoding="utf-8")
     environment = {
@@ -90,6 +92,7 @@ async def running(slack: SlackServer, folder: Path, port: int, **settings: str) 
         "ECHELON_SLACK_SIGNING_SECRET": slack.signing_secret,
         "ECHELON_SLACK_API_URL": slack.base_url,
         "ECHELON_PORT": str(port),
+        "ECHELON_BELLS": bells,
         **settings,
     }
     with (folder / "log.txt").open("ab") as log:

@@ -17,16 +17,22 @@ async def slack() -> AsyncIterator[SlackServer]:
         yield server
 
 
+@pytest.fixture
+def bells(request: pytest.FixtureRequest) -> str:
+    """`pytest --bells none` takes APScheduler away here, too."""
+    return request.config.getoption("--bells")
+
+
 def cards(slack: SlackServer, to: str) -> list[str]:
     """The root messages about our issue; what is said in their threads does not count."""
     return [said.words for said in slack.messages(to) if "checkout fails" in said.words and not said.thread_ts]
 
 
 async def test_killed_between_the_answer_and_the_delivery_the_ping_goes_out_after_the_restart(
-    slack: SlackServer, tmp_path: Path
+    slack: SlackServer, tmp_path: Path, bells: str
 ) -> None:
     slack.faults.always("chat.postMessage", status=503)
-    async with running(slack, tmp_path, unused_port()) as bot:
+    async with running(slack, tmp_path, unused_port(), bells=bells) as bot:
         await bot.ready()
         answer = await slack.socket_door().slash("/escalate", "checkout fails", user="UOPENER", channel="CHELP")
         assert "ESC-1" in answer.text
@@ -34,7 +40,7 @@ async def test_killed_between_the_answer_and_the_delivery_the_ping_goes_out_afte
     assert cards(slack, "UREP") == []
     slack.faults.clear()
 
-    async with running(slack, tmp_path, unused_port()) as bot:
+    async with running(slack, tmp_path, unused_port(), bells=bells) as bot:
         await until(lambda: cards(slack, "UREP") and cards(slack, "CREP"))
 
         assert len(cards(slack, "UREP")) == 1
@@ -43,11 +49,11 @@ async def test_killed_between_the_answer_and_the_delivery_the_ping_goes_out_afte
 
 @pytest.mark.parametrize("honours", [True, False])
 async def test_killed_in_the_middle_of_a_delivery_the_ping_is_not_lost(
-    slack: SlackServer, tmp_path: Path, honours: bool
+    slack: SlackServer, tmp_path: Path, bells: str, honours: bool
 ) -> None:
     slack.honours_client_msg_id = honours
     slack.faults.always("chat.postMessage", hang=True, accepted=True)
-    async with running(slack, tmp_path, unused_port()) as bot:
+    async with running(slack, tmp_path, unused_port(), bells=bells) as bot:
         await bot.ready()
         await slack.socket_door().slash("/escalate", "checkout fails", user="UOPENER", channel="CHELP")
         await until(lambda: len(cards(slack, "UREP")) == 1 and len(cards(slack, "CREP")) == 1)
@@ -55,7 +61,7 @@ async def test_killed_in_the_middle_of_a_delivery_the_ping_is_not_lost(
     slack.faults.clear()
     slack.faults.always("chat.postMessage", delay=0.0)
 
-    async with running(slack, tmp_path, unused_port()) as bot:
+    async with running(slack, tmp_path, unused_port(), bells=bells) as bot:
         await bot.ready()
         await slack.socket_door().slash("/escalate", "ack ESC-1", user="UREP", channel="CREP")
         await until(lambda: any("has it since" in words for words in cards(slack, "CREP")))
@@ -67,7 +73,7 @@ async def test_killed_in_the_middle_of_a_delivery_the_ping_is_not_lost(
 
 
 async def test_without_apscheduler_the_bot_starts_delivers_and_stops(slack: SlackServer, tmp_path: Path) -> None:
-    async with running(slack, tmp_path, unused_port(), ECHELON_BELLS="none") as bot:
+    async with running(slack, tmp_path, unused_port(), bells="none") as bot:
         await bot.ready()
         await slack.socket_door().slash("/escalate", "checkout fails", user="UOPENER", channel="CHELP")
         await until(lambda: len(cards(slack, "UREP")) == 1)
@@ -75,10 +81,12 @@ async def test_without_apscheduler_the_bot_starts_delivers_and_stops(slack: Slac
         assert await bot.stopped() == 0
 
 
-async def test_a_second_process_on_the_same_file_says_so_and_ends(slack: SlackServer, tmp_path: Path) -> None:
-    async with running(slack, tmp_path, unused_port()) as first:
+async def test_a_second_process_on_the_same_file_says_so_and_ends(
+    slack: SlackServer, tmp_path: Path, bells: str
+) -> None:
+    async with running(slack, tmp_path, unused_port(), bells=bells) as first:
         await first.ready()
-        async with running(slack, tmp_path, unused_port()) as second:
+        async with running(slack, tmp_path, unused_port(), bells=bells) as second:
             assert await second.process.wait() == 2
 
     assert "another Echelon is using" in (tmp_path / "log.txt").read_text(encoding="utf-8")

@@ -146,3 +146,39 @@ async def test_after_a_step_back_nothing_moves_twice_and_nothing_is_lost(databas
         await world.chat.arrives("senior", count=2)
 
     assert [(await world.escalation(n)).entry.number for n in (1, 2)] == [2, 2]
+
+
+class BrokenBells:
+    """`scheduler.timers.Bells` that fail whenever they are touched."""
+
+    def arm(self, bells: Sequence[Bell], *, afresh: bool) -> None:
+        raise RuntimeError("no bells today")
+
+
+async def test_bells_that_fail_stop_nothing(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    clock = SystemClock()
+    world = await built_world(database, clock=clock, matrices={"support-process": QUICK})
+    timers = Timers(
+        service=world.engine.service,
+        archive=database.archive(),
+        bells=BrokenBells(),
+        clock=clock,
+        after=world.engine.pump.wake,
+    )
+    await world.engine.reception.typed(world.actor("opener"), "checkout fails", request="r1")
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(part) for part in (timers.run(), timers.guard(), world.engine.pump.run())]
+        await timers.idle()
+        await world.chat.arrives("senior")
+        for task in tasks:
+            task.cancel()
+
+    assert "The bells could not be armed" in caplog.text
+
+
+async def test_an_empty_sweep_rings_nothing(database: Database) -> None:
+    world = await built_world(database, clock=SystemClock())
+    async with asyncio.timeout(10), world.engine.running():
+        await world.engine.timers.idle()
+
+        assert not world.engine.timers.rung

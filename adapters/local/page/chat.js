@@ -175,7 +175,8 @@ function draw({ bottom = false }) {
 /** Draws what is new or changed, leaves the rest, and keeps the reader's place and focus. */
 function drawList(name, messages, { bottom = false, inThread = false } = {}) {
   const { scroller, list } = lists[name];
-  const follow = bottom || scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+  const follow = bottom || left < 80 || Math.abs(scroller.scrollTop - scroller.dataset.led) < 2;
   const focused = document.activeElement?.closest?.(".message");
   const pressed = focused && list.contains(focused) ? [focused.id, document.activeElement.dataset.press] : null;
   const shown = messages.slice(-view.shown);
@@ -195,7 +196,16 @@ function drawList(name, messages, { bottom = false, inThread = false } = {}) {
     const node = byId(pressed[0]);
     (node?.querySelector(`[data-press="${CSS.escape(pressed[1] ?? "")}"]`) ?? node)?.focus({ preventScroll: true });
   }
-  if (follow) scroller.scrollTop = scroller.scrollHeight;
+  if (follow) leadToEnd(scroller);
+}
+
+/** To the newest message: its end, or its beginning where it is taller than the room for it. */
+function leadToEnd(scroller) {
+  const last = scroller.querySelector("ol:last-child").lastElementChild;
+  const end = scroller.scrollHeight - scroller.clientHeight;
+  const tall = last && last.offsetHeight > scroller.clientHeight - 20;
+  scroller.scrollTop = tall ? Math.min(end, last.offsetTop - scroller.offsetTop) : end;
+  scroller.dataset.led = scroller.scrollTop;
 }
 
 function drawThread({ bottom = false } = {}) {
@@ -437,9 +447,8 @@ function answered(spot, answer = {}) {
   if (answer.page) return openPage(answer.page, spot);
   closeDialog();
   const { scroller } = spot.thread ? lists.replies : lists.messages;
-  const down = () => (scroller.scrollTop = scroller.scrollHeight);
-  down();
-  setTimeout(down, 120);
+  leadToEnd(scroller);
+  setTimeout(() => leadToEnd(scroller), 120);
 }
 
 async function openNew(spot) {

@@ -225,6 +225,13 @@ def create_people() -> None:
         key("people", "workspace", "person"),
     )
     op.create_table(
+        "groups",
+        text("workspace"),
+        text("address"),
+        text("members"),
+        key("groups", "workspace", "address"),
+    )
+    op.create_table(
         "counters",
         text("workspace"),
         sa.Column("last_number", sa.BigInteger(), nullable=False),
@@ -234,7 +241,7 @@ def create_people() -> None:
 
 def downgrade() -> None:
     """To nothing."""
-    for table in ("counters", "people", "messages", "outbox", "requests", "ledger", "involved", "escalations", "plans"):
+    for table in ("counters", "groups", "people", "messages", "outbox", "requests", "ledger", "involved", "escalations", "plans"):
         op.drop_table(table)
     if op.get_bind().dialect.name != "sqlite":
         op.execute("DROP FUNCTION ledger_refuses()")
