@@ -15,7 +15,7 @@ UV = uv==0.13.9
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help demo run test guard look check format lock migrate clean
+.PHONY: help demo run doctor test guard look check format lock migrate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,9 @@ demo: $(PRODUCT) ## Try Echelon in a local web chat: no account, a clock you can
 
 run: $(PRODUCT) ## Run the bot for real, with the settings of the environment (ECHELON_…)
 	@PYTHONUNBUFFERED=1 $(PY) app.py run $(ARGS)
+
+doctor: $(PRODUCT) ## Say everything that is wrong with settings and files; ARGS=--live asks Slack, too
+	@$(PY) app.py check $(ARGS)
 
 test: $(TOOLS) ## Run the tests, all but those that need a browser
 	@$(PY) -m pytest $(PYTEST_ARGS)

@@ -20,7 +20,7 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.console.logs import log_to_stderr
-from adapters.console.settings import Settings, read_settings, slack_problems
+from adapters.console.settings import Settings, missing, read_settings
 from adapters.local.clock import MovableClock
 from adapters.local.demo import DIRECTORY_FILE, STORY
 from adapters.local.gateway import LocalChat
@@ -43,13 +43,14 @@ from bot.ports import Clock, Ids, Membership, Plans
 from bot.readers import Readers
 from bot.reception import Reception
 from bot.service import Service
-from matrix.agreement import read_files
+from matrix.agreement import Files, read_files
 from scheduler.calendar import BusinessCalendar, NamedCalendars
 from scheduler.clock import SystemClock
 from scheduler.pump import Pump
 from scheduler.timers import SilentBells, Timers
 from scheduler.wiring import ApsBells
 from storage.database import Database
+from storage.engine import is_new
 from storage.ids import RandomIds
 from storage.people import SqlPeople
 from storage.single import only_process
@@ -203,12 +204,9 @@ def parts_of_health(engine: Engine, clock: Clock, **more: Part) -> dict[str, Par
 
 async def run(settings: Settings) -> None:
     """Slack for real, until SIGTERM or SIGINT. Raises ConfigurationError before anything is started."""
-    problems = list(slack_problems(settings))
-    try:
-        files = read_files(settings.directory_file, settings.matrix_folder, BusinessCalendar)
-    except ConfigurationError as error:
-        raise ConfigurationError((*problems, *error.problems)) from None
-    if problems:
+    problems = list(missing(settings))
+    files = files_or_problems(settings, problems)
+    if problems or files is None:
         raise ConfigurationError(tuple(problems))
     clock, directory = SystemClock(), files.directory
     async with opened(settings.database_url.get_secret_value(), clock) as database:
@@ -251,7 +249,7 @@ async def run(settings: Settings) -> None:
 
 async def demo(settings: Settings) -> None:
     """The local web chat, on loopback, with a database, messages and a clock of its own."""
-    files = read_files(DIRECTORY_FILE, None, BusinessCalendar)
+    files = read_files(DIRECTORY_FILE, None, BusinessCalendar, frozenset({"local"}))
     logging.getLogger("echelon.timers").setLevel(logging.ERROR)  # its clock steps because people move it
     folder = settings.demo_folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -308,9 +306,7 @@ async def opened(url: str, clock: Clock) -> AsyncGenerator[Database]:
                 await database.outbox().reclaim(clock.now())
             yield database
         except StoreUnavailable as error:
-            raise ConfigurationError(
-                (Problem("ECHELON_DATABASE_URL", f"the database does not answer: {error}"),)
-            ) from None
+            raise ConfigurationError((Problem("ECHELON_DATABASE_URL", str(error)),)) from None
         finally:
             await database.close()
 
@@ -337,12 +333,8 @@ def admitted(settings: Settings) -> frozenset[Standing]:
 
 async def check(settings: Settings, *, live: bool) -> tuple[Problem, ...]:
     """Everything that is wrong; with `live`, Slack is asked, too."""
-    problems = list(slack_problems(settings))
-    files = None
-    try:
-        files = read_files(settings.directory_file, settings.matrix_folder, BusinessCalendar)
-    except ConfigurationError as error:
-        problems += error.problems
+    problems = list(missing(settings))
+    files = files_or_problems(settings, problems)
     problems += await database_problems(settings.database_url.get_secret_value())
     if live and files and not any("SLACK" in problem.place for problem in problems):
         app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
@@ -352,24 +344,37 @@ async def check(settings: Settings, *, live: bool) -> tuple[Problem, ...]:
             token="ECHELON_SLACK_BOT_TOKEN",  # noqa: S106 - the setting's name
             app_token=app_token if settings.slack_mode == "socket" else None,
             app_token_name="ECHELON_SLACK_APP_TOKEN",  # noqa: S106
+            admitted=admitted(settings),
         )
         problems += [problem async for problem in found]
     return tuple(problems)
 
 
-async def database_problems(url: str) -> tuple[Problem, ...]:
-    """Whether the database can be opened and brought up to date."""
+def files_or_problems(settings: Settings, problems: list[Problem]) -> Files | None:
+    """The files; when they are wrong, None, and what is wrong is added to `problems`."""
+    if not settings.directory_file.exists():  # said already, by the setting's name
+        return None
     try:
+        return read_files(settings.directory_file, settings.matrix_folder, BusinessCalendar, frozenset({"slack"}))
+    except ConfigurationError as error:
+        problems += error.problems
+        return None
+
+
+async def database_problems(url: str) -> tuple[Problem, ...]:
+    """Whether the database can be opened. A file that is not there yet only needs its folder; nothing is written."""
+    try:
+        if is_new(url):
+            return ()
         database = Database.open(url, RandomIds(SystemClock()))
         try:
-            await database.migrate()
             await database.ping()
         finally:
             await database.close()
     except ConfigurationError as error:
         return error.problems
     except StoreUnavailable as error:
-        return (Problem("ECHELON_DATABASE_URL", f"the database does not answer: {error}"),)
+        return (Problem("ECHELON_DATABASE_URL", str(error)),)
     return ()
 
 

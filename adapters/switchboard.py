@@ -1,4 +1,4 @@
-""""slack:C1" → Slack, "local:ada" → the local chat: one `Chat` and one `Membership` for all platforms."""
+""" "slack:C1" → Slack, "local:ada" → the local chat: one `Chat` and one `Membership` for all platforms."""
 
 from collections.abc import Mapping, Sequence
 

@@ -187,7 +187,7 @@ def _release(current: Escalation, by: PersonId, at: Situation) -> Outcome:
     waiting = _waiting_again(current, at)
     fact = Fact(FactKind.RELEASED, current.entry.number, by=by)
     again = _to_those_who_should_act(waiting, Errand.REMIND, fact)
-    told = {current.opener, *_stood_in(current, by)} - {by, *waiting.entry.assignees}
+    told = _stood_in(current, by) - {by, *waiting.entry.assignees}
     outcome = _with_history(waiting, fact, redraw=True, tell=told)
     return replace(outcome, effects=(*again, *outcome.effects))
 
@@ -232,7 +232,7 @@ def _more_time(current: Escalation, event: MoreTimeTaken, at: Situation) -> Outc
     nudges = schedule.heads_up(level, at.now, due, calendar, now=at.now)
     changed = taken.with_entry(due=due, nudges=nudges, more_time_left=entry.more_time_left - 1, asked=False)
     fact = Fact(FactKind.MORE_TIME, entry.number, by=event.by, due=due.at)
-    told = {current.opener, *(() if keeps else _stood_in(current, event.by))} - {event.by}
+    told: set[PersonId] = set() if keeps else {current.opener, *_stood_in(current, event.by)} - {event.by}
     return _with_history(changed, fact, redraw=True, tell=told)
 
 
@@ -256,7 +256,7 @@ def _hand_over(current: Escalation, by: PersonId, to: PersonId, at: Situation) -
         participants=current.participants | {to},
     )
     fact = Fact(FactKind.HANDED_OVER, current.entry.number, by=by, to=(to,))
-    told = {current.opener, *current.entry.assignees, *_stood_in(current, by)} - {by, to}
+    told = {*current.entry.assignees, *_stood_in(current, by)} - {by, to}
     outcome = _with_history(changed, fact, redraw=True, tell=told)
     return replace(outcome, effects=(Effect(Errand.PING, current.entry.number, to), *outcome.effects))
 

@@ -6,7 +6,7 @@ French keywords are understood side by side. A person is written `@platform:id`;
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -113,8 +113,15 @@ class Misread:
 Asked = Words | Question | Deed | Misread
 
 
-def read(typed: str, *, issue_types: Sequence[tuple[str, Sequence[str]]] = (), in_thread: bool = False) -> Asked:
-    """What `typed` asks for. `issue_types` are (id, its titles); `in_thread`: said in the thread of an escalation.
+def read(
+    typed: str,
+    *,
+    issue_types: Sequence[tuple[str, Sequence[str]]] = (),
+    roles: Collection[str] = (),
+    in_thread: bool = False,
+) -> Asked:
+    """What `typed` asks for. `issue_types` are (id, its titles), `roles` the ids that may follow *who*;
+    `in_thread`: said in the thread of an escalation.
 
     Never raises: whatever is no request is the words of an issue, or Misread when it looks like a request gone wrong.
     """
@@ -128,7 +135,7 @@ def read(typed: str, *, issue_types: Sequence[tuple[str, Sequence[str]]] = (), i
     if keyword is Ask.NEW and rest:
         return _words(rest, issue_types, forced=True)
     if keyword is not None:
-        asked = _request(keyword, rest, in_thread=in_thread)
+        asked = _request(keyword, rest, roles=roles, in_thread=in_thread)
         if asked is not None:
             return asked
         if _starts_with_reference(rest) or in_thread or not rest:
@@ -160,7 +167,7 @@ def plainly(word: str) -> str:
 _BY_WORD: Mapping[str, Keyword] = {plainly(word): keyword for keyword, words in KEYWORDS.items() for word in words}
 
 
-def _request(keyword: Keyword, rest: str, *, in_thread: bool) -> Question | Deed | None:
+def _request(keyword: Keyword, rest: str, *, roles: Collection[str], in_thread: bool) -> Question | Deed | None:
     match keyword:
         case Ask.LIST:
             whose = "mine" if plainly(rest) in _MINE else "all" if not rest or plainly(rest) in _ALL else None
@@ -169,7 +176,7 @@ def _request(keyword: Keyword, rest: str, *, in_thread: bool) -> Question | Deed
             number = _number(rest, _REFERENCE)
             return Question(keyword, number) if number or not rest else None
         case Ask.WHO:
-            return Question(Ask.WHO, rest=rest) if re.fullmatch(r"[a-z0-9-]{0,40}", rest) else None
+            return Question(Ask.WHO, rest=rest) if rest in {"", *roles} else None
         case Ask.LANGUAGE:
             return Question(Ask.LANGUAGE, rest=_LANGUAGES.get(plainly(rest), rest.lower())) if _tongue(rest) else None
         case Ask.HELP | Ask.NEW:

@@ -15,7 +15,7 @@ from bot.cards import TIMELINE
 from bot.commands import Act, Actor, Open
 from bot.directory import PersonId
 from bot.errors import NotFound, OutOfTurn, Told, Unreadable
-from bot.events import Acknowledged, EscalatedNow, HandedOver, MoreTimeTaken, PersonEvent, Released
+from bot.events import Acknowledged, HandedOver, MoreTimeTaken, PersonEvent, Released
 from bot.grammar import Ask, Deed, Misread, Question, Words, read
 from bot.message import Form, FormErrors, Reply, Subject
 from bot.permissions import Action, demand
@@ -138,7 +138,7 @@ class Reception:
     ) -> Reply:
         self._service.admit(actor)
         here = await self._archive.of_message(*thread) if thread else None
-        asked = read(typed, issue_types=self._issue_types(actor), in_thread=here is not None)
+        asked = read(typed, issue_types=self._issue_types(actor), roles=self._roles(), in_thread=here is not None)
         match asked:
             case Words():
                 return await self._opened(actor, asked, request, link)
@@ -185,6 +185,8 @@ class Reception:
         event = _event_of(deed, actor.person)
         if event is None:
             escalation = await self._service.show(actor, target)
+            if deed.level is not None and not escalation.entry.level < deed.level <= len(escalation.plan.levels):
+                raise Unreadable("no_such_level_above", escalation=escalation, given=deed.level)
             return self._action_form(actor, deed.action, escalation, given=deed)
         done = await self._service.act(Act(actor, request, target, event))
         return self._done_reply(actor, deed.action, done)
@@ -326,6 +328,9 @@ class Reception:
             return ()
         return [(id, [words for _, words in title.versions]) for id, title in self._plans.issue_types(matrix)]
 
+    def _roles(self) -> frozenset[str]:
+        return frozenset(level.role for name in self._plans.names() for level in self._levels(name))
+
     def _named(self, words: str) -> str:
         """Words with each mention replaced by the person's name: user text is kept as plain text."""
         return _MENTION.sub(lambda found: f"@{self._name(PersonId(found[1]))}", words)  # type: ignore[arg-type]
@@ -359,9 +364,11 @@ def _title(line: str) -> tuple[str, str]:
 
 
 def _event_of(deed: Deed, by: PersonId) -> PersonEvent | None:
-    """The event that a typed deed is; None when something is missing and the dialog must ask for it."""
+    """The event that a typed deed is; None when the dialog must ask for what is missing, or show who would hear."""
     if deed.action in _AT_ONCE:
         return _AT_ONCE[deed.action](by)
+    if deed.action is Action.ESCALATE:
+        return None
     if deed.action is Action.RESOLVE or deed.text or deed.duplicate_of:
         return _spoken(deed, by)
     if deed.to:
@@ -370,7 +377,5 @@ def _event_of(deed: Deed, by: PersonId) -> PersonEvent | None:
 
 
 def _spoken(deed: Deed, by: PersonId) -> PersonEvent:
-    if deed.action is Action.ESCALATE:
-        return EscalatedNow(by, deed.text, deed.level)
     duplicate = str(deed.duplicate_of) if deed.duplicate_of else ""
     return forms.event_of(deed.action, by, {"text": deed.text, "duplicate": duplicate})

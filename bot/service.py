@@ -303,7 +303,8 @@ class Service:
         if by.person in self._always_see(escalation) or roster.owns_any(escalation.plan, by.person):
             return True
         posted = await self._archive.posted_in(escalation.id)
-        channels = [to for to in posted if roster.directory.is_channel(to)]
+        admins = roster.directory.admin_channel  # alarms are posted there
+        channels = [*(to for to in posted if roster.directory.is_channel(to)), *((admins,) if admins else ())]
         if by.seen_in in channels or by.person in posted:  # a fallback owner is asked to act, and may
             return True
         return await self._membership.in_any(by.person, channels)

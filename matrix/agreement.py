@@ -1,10 +1,10 @@
 """Directory and matrices, held side by side: what is wrong between them, each problem with its place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.directory import CalendarRules, Directory
+from bot.directory import Address, CalendarRules, Directory, platform_of
 from bot.errors import CalendarError, ConfigurationError, Problem
 from matrix.directory_file import DirectoryFile, read_directory
 from matrix.shelf import MatrixShelf, read_folder
@@ -20,10 +20,12 @@ class Files:
     plans: MatrixShelf
 
 
-def read_files(directory_file: Path, matrix_folder: Path | None, check_calendar: CheckCalendar) -> Files:
+def read_files(
+    directory_file: Path, matrix_folder: Path | None, check_calendar: CheckCalendar, platforms: Collection[str]
+) -> Files:
     """Directory and matrices. Raises ConfigurationError with every problem of all of them.
 
-    `check_calendar` raises CalendarError for rules that make no calendar.
+    `check_calendar` raises CalendarError for rules that make no calendar; `platforms` are those that are connected.
     """
     problems: list[Problem] = []
     shelf, file = None, None
@@ -37,10 +39,32 @@ def read_files(directory_file: Path, matrix_folder: Path | None, check_calendar:
         problems += error.problems
     if shelf and file:
         shelf = shelf.only(in_use(shelf, file.directory, matrix_folder))
-        problems += mismatches(file, shelf, check_calendar)
+        problems += [*strangers(file, platforms), *mismatches(file, shelf, check_calendar)]
     if problems or not shelf or not file:
         raise ConfigurationError(tuple(problems))
     return Files(file.directory, shelf)
+
+
+def strangers(file: DirectoryFile, platforms: Collection[str]) -> Iterator[Problem]:
+    """Addresses of platforms that are not connected: nothing sent there would arrive."""
+    known = " and ".join(sorted(platforms))
+    for place, address in _addresses(file):
+        if platform_of(address) not in platforms:
+            yield Problem(place, f"{address!r} is on a platform that is not connected here (connected: {known})")
+
+
+def _addresses(file: DirectoryFile) -> Iterator[tuple[str, Address]]:
+    directory = file.directory
+    for role, binding in directory.roles.items():
+        channel = (binding.channel,) if binding.channel else ()
+        yield from ((file.place("roles", role), address) for address in (*binding.owners, *binding.groups, *channel))
+    single = {
+        "admin_channel": directory.admin_channel,
+        "fallback_owner": directory.fallback_owner,
+        "fallback_channel": directory.fallback_channel,
+    }
+    yield from ((file.place("workspace", name), address) for name, address in single.items() if address)
+    yield from ((file.place("workspace", "admins"), admin) for admin in directory.admins)
 
 
 def in_use(shelf: MatrixShelf, directory: Directory, folder: Path | None) -> list[str]:

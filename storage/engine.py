@@ -54,6 +54,15 @@ def is_file(text: str) -> str | None:
     return url.database if url.drivername == SQLITE else None
 
 
+def is_new(text: str) -> bool:
+    """Whether the database is a file that is not there yet, in a folder where it can be made. Raises ConfigurationError."""
+    database = is_file(text)
+    if database is None or Path(database).exists():
+        return False
+    make_folder(database)
+    return True
+
+
 def make_folder(database: str) -> None:
     """SQLite makes its file, but not the folder. One beside the product is made; one that is named from the root must be
     there: a slip in it, or a volume that is not mounted, would otherwise start an empty database. Raises

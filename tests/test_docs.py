@@ -111,7 +111,7 @@ def test_the_directories_of_the_slack_page_load_and_fit_the_matrices(tmp_path: P
         file = tmp_path / f"{number}.yaml"
         file.write_text(example, encoding="utf-8")
 
-        directory = read_files(file, None, BusinessCalendar).directory
+        directory = read_files(file, None, BusinessCalendar, {"slack"}).directory
 
         assert directory.default_matrix
         assert all(platform_of(to) == "slack" for role in directory.roles.values() for to in role.owners)

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     slack_signing_secret: SecretStr | None = Field(None, description="Signing secret; for http mode.")
     slack_api_url: str = Field("https://slack.com/api/", description="Another one only for GovSlack or a test server.")
     host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /slack/events listen.")
-    port: int = Field(8080, ge=0, le=65535, description="Likewise; the demo's page, too.")
+    port: int = Field(8080, ge=1, le=65535, description="Likewise; the demo's page, too.")
     admit_guests: bool = Field(False, description="Whether guests of the workspace may use Echelon.")
     admit_foreign: bool = Field(False, description="Whether people of other organisations (Slack Connect) may.")
     bells: Literal["apscheduler", "none"] = Field(
@@ -119,7 +119,7 @@ def _wanted(field: FieldInfo) -> str:
     return "plain text"
 
 
-def slack_problems(settings: Settings) -> Iterator[Problem]:
+def missing(settings: Settings) -> Iterator[Problem]:
     """What `run` needs: the directory file, and Slack's settings, none of them missing or looking like another one."""
     if not settings.directory_file.exists():
         said = f"there is no file {str(settings.directory_file)!r}; write one (docs/directory.md), or name the one you have"

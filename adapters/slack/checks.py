@@ -36,13 +36,21 @@ _TOKEN = {
     "account_inactive": "the bot's account is deactivated: install the app into the workspace again",
     "not_allowed_token_type": "this is another kind of token: the bot token begins with xoxb-, the app token with xapp-",
 }
-_MAY_ACT = frozenset({Standing.MEMBER})
+
+MEMBERS_ONLY = frozenset({Standing.MEMBER})
 
 
 async def problems(
-    client: AsyncWebClient, directory: Directory, *, token: str, app_token: str | None = None, app_token_name: str = ""
+    client: AsyncWebClient,
+    directory: Directory,
+    *,
+    token: str,
+    app_token: str | None = None,
+    app_token_name: str = "",
+    admitted: frozenset[Standing] = MEMBERS_ONLY,
 ) -> AsyncIterator[Problem]:
-    """What is wrong, one sentence each. `token` and `app_token_name` are the names of the settings, for the sentences.
+    """What is wrong, one sentence each. `token` and `app_token_name` are the names of the settings, for the sentences;
+    `admitted` is who may act.
 
     `app_token` None: HTTP mode, which needs none.
     """
@@ -63,7 +71,7 @@ async def problems(
         async for problem in _group(client, place, group):
             yield problem
     for place, person in sorted(set(_people(directory))):
-        async for problem in _person(client, place, person, installation):
+        async for problem in _person(client, place, person, installation, admitted):
             yield problem
 
 
@@ -117,7 +125,7 @@ async def _group(client: AsyncWebClient, place: str, group: Address) -> AsyncIte
 
 
 async def _person(
-    client: AsyncWebClient, place: str, person: Address, installation: Installation
+    client: AsyncWebClient, place: str, person: Address, installation: Installation, admitted: frozenset[Standing]
 ) -> AsyncIterator[Problem]:
     named = local_part(person)
     try:
@@ -129,7 +137,7 @@ async def _person(
     shown = f"{known.name} ({named})"
     if known.deleted:
         yield Problem(place, f"the account of {shown} is deactivated: name somebody else")
-    elif known.standing not in _MAY_ACT:
+    elif known.standing not in admitted:
         kinds = {Standing.GUEST: "a guest", Standing.BOT: "a bot", Standing.FOREIGN: "of another organisation"}
         yield Problem(place, f"{shown} is {kinds[known.standing]} and may not act: name a member of the organisation")
 

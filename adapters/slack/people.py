@@ -78,7 +78,10 @@ class SlackPeople:
         directory = self._directory()
         for group in sorted(set(_groups(directory))):
             await self.refresh_group(group)
-        named = {*_people(directory), *(person for group in _groups(directory) for person in self._people.members(group))}
+        named = {
+            *_people(directory),
+            *(person for group in _groups(directory) for person in self._people.members(group)),
+        }
         for person in sorted(named):
             await self._try_to_look_up(local_part(person))
 

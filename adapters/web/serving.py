@@ -1,6 +1,7 @@
 """Listening on a port, and working until told to stop."""
 
 import asyncio
+import errno
 import logging
 import signal
 from collections.abc import Coroutine, Iterable
@@ -26,8 +27,9 @@ async def serve(
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
-        said = f"cannot listen on {host}:{port} ({error.strerror}); choose another port or stop what listens there"
-        raise ConfigurationError((Problem("ECHELON_PORT", said),)) from None
+        said = f"cannot listen on {host}:{port} ({error.strerror}); choose another, or stop what listens there"
+        setting = "ECHELON_PORT" if error.errno in {errno.EADDRINUSE, errno.EACCES} else "ECHELON_HOST"
+        raise ConfigurationError((Problem(setting, said),)) from None
     return runner
 
 

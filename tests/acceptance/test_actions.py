@@ -201,7 +201,7 @@ async def test_more_time_until_a_date_must_be_later_and_within_one_window(world:
 
 async def test_no_more_time_where_no_deadline_runs(world: World) -> None:
     await opened(world)
-    await world.says("opener", "up ESC-1 to 7 the board must know")
+    await world.escalates("opener", "up ESC-1 to 7 the board must know")
 
     assert "More time…" not in labels(world.chat.cards("vp")[0])
     assert said(await world.says("vp", "more ESC-1 2h")) == (
@@ -261,7 +261,7 @@ async def test_the_condition_of_the_document_is_offered_as_the_reason(world: Wor
 async def test_never_down_and_not_at_the_last_level(world: World) -> None:
     await opened(world)
     assert "can only move up" in said(await world.says("opener", "up ESC-1 to 1 again"))
-    await world.says("opener", "up ESC-1 to 7 the board must know")
+    await world.escalates("opener", "up ESC-1 to 7 the board must know")
 
     assert said(await world.says("opener", "up ESC-1 more")) == "ESC-1 is already at the last level."
     assert "Escalate now…" not in labels(world.chat.cards("vp")[0])

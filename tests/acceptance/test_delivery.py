@@ -51,7 +51,7 @@ async def test_nobody_at_the_last_level_tells_the_admins_every_hour(world: World
     for name in ("vp", "#vp"):
         world.chat.away[Address(f"chat:{name}")] = Refused("user_disabled")
     await world.says("opener", "checkout fails")
-    await world.says("opener", "up ESC-1 to 7 urgent")
+    await world.escalates("opener", "up ESC-1 to 7 urgent")
 
     await world.forward(hours=3, minutes=1)
 

@@ -117,6 +117,18 @@ class World:
         await self.ticks()
         return reply
 
+    async def escalates(self, name: str, words: str) -> Reply | FormErrors:
+        """`up …`, and the form that shows who will hear, confirmed as it is."""
+        return await self.submits(name, await self.says(name, words))
+
+    async def escalates_by_itself(self, name: str, words: str) -> None:
+        """Likewise in a world that runs by itself."""
+        reception, actor = self.engine.reception, self.actor(name)
+        form = (await reception.typed(actor, words, request="up")).form
+        assert form is not None
+        values = {one.name: one.initial for one in form.inputs}
+        await reception.submitted(actor, form.name, form.context, values, request="submit")
+
     async def submits(self, name: str, reply: Reply, **values: str) -> Reply | FormErrors:
         """The form of a reply, with its initial values unless given."""
         assert reply.form is not None, said(reply)

@@ -83,8 +83,8 @@ def test_every_setting_is_documented_with_its_default():
 @pytest.mark.parametrize(
     ("name", "given", "sentence"),
     [
-        ("ECHELON_PORT", "eighty", "'eighty' will not do; write a whole number from 0 to 65535"),
-        ("ECHELON_PORT", "70000", "'70000' will not do; write a whole number from 0 to 65535"),
+        ("ECHELON_PORT", "eighty", "'eighty' will not do; write a whole number from 1 to 65535"),
+        ("ECHELON_PORT", "70000", "'70000' will not do; write a whole number from 1 to 65535"),
         ("ECHELON_SLACK_MODE", "sockets", "'sockets' will not do; write socket or http"),
         ("ECHELON_ADMIT_GUESTS", "maybe", "'maybe' will not do; write true or false"),
         ("ECHELON_LOG_LEVEL", "loud", "'loud' will not do; write debug, info, warning or error"),

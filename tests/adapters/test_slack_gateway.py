@@ -39,6 +39,7 @@ class PeopleInMemory:
     def __init__(self) -> None:
         self.told: list[Profile] = []
         self.away = False
+        self.groups: dict[Address, tuple[PersonId, ...]] = {}
 
     def profile(self, person: PersonId) -> Profile:
         return Profile(person, person)
@@ -47,6 +48,12 @@ class PeopleInMemory:
         if self.away:
             raise StoreUnavailable
         self.told.append(profile)
+
+    def members(self, group: Address) -> tuple[PersonId, ...]:
+        return self.groups.get(group, ())
+
+    async def remember_members(self, group: Address, members: tuple[PersonId, ...]) -> None:
+        self.groups[group] = members
 
     async def choose_language(self, person: PersonId, language: str) -> None:
         raise NotImplementedError
@@ -370,19 +377,21 @@ async def test_names_and_languages_are_remembered_once(
     clock.forward(hours=1)
     await somebody.refresh()
 
-    assert somebody.members(Address("slack:S1")) == ("slack:U2",)
+    assert people.members(Address("slack:S1")) == ("slack:U2",)
     assert people.told == [Profile(PersonId(U1), "Ada", "fr"), Profile(PersonId(Address("slack:U2")), "Grace", "en")]
 
 
-async def test_a_group_keeps_its_members_while_slack_is_away(slack: SlackServer, somebody: SlackPeople):
+async def test_a_group_keeps_its_members_while_slack_is_away(
+    slack: SlackServer, somebody: SlackPeople, people: PeopleInMemory
+):
     slack.group("S1", members=["U2"])
     await somebody.refresh()
     slack.faults.always("*", status=503)
 
     await somebody.refresh()
 
-    assert somebody.members(Address("slack:S1")) == ("slack:U2",)
-    assert somebody.members(Address("slack:S2")) == ()
+    assert people.members(Address("slack:S1")) == ("slack:U2",)
+    assert people.members(Address("slack:S2")) == ()
 
 
 async def test_a_store_that_is_away_does_not_hide_who_somebody_is(somebody: SlackPeople, people: PeopleInMemory):

@@ -129,6 +129,12 @@ class Unremembering:
     async def remember(self, profile: Profile) -> None:
         return None
 
+    def members(self, group: Address) -> tuple[PersonId, ...]:
+        return ()
+
+    async def remember_members(self, group: Address, members: tuple[PersonId, ...]) -> None:
+        return None
+
     async def choose_language(self, person: PersonId, language: str) -> None:
         return None
 

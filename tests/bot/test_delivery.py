@@ -261,7 +261,7 @@ def test_reminders_are_in_the_readers_language() -> None:
     effect = Effect(Errand.REMIND, 1, ANN, Fact(FactKind.REMINDED, 1, code="half"))
 
     assert line(effect, is_open(), here=at(NINE + 8 * MINUTE), language=FR).fallback == (
-        "Rappel : ESC-42 · checkout fails attend quelqu’un. Encore 7 min avant le niveau 2."
+        "Rappel\u00a0: ESC-42 · checkout fails attend quelqu’un. Encore 7 min avant le niveau 2."
     )
 
 

@@ -163,7 +163,8 @@ def test_more_time_shows_the_present_deadline_and_offers_a_window_or_a_date() ->
     assert (field(form, "length").initial, field(form, "until").kind) == ("15m", Kind.WHEN)
     assert intro(form)[1] == "Present deadline: Mon 23 Nov 10:15, Paris"
     assert (
-        intro(action_form(Action.MORE_TIME, is_open(), at(), FR))[1] == "Échéance actuelle : lun. 23 nov. 10:15, Paris"
+        intro(action_form(Action.MORE_TIME, is_open(), at(), FR))[1]
+        == "Échéance actuelle\u00a0: lun. 23 nov. 10:15, Paris"
     )
 
 

@@ -155,8 +155,12 @@ def test_the_list_may_be_of_my_own(filter: str) -> None:
     assert read("liste toutes") == Question(Ask.LIST, rest="all")
 
 
-def test_who_takes_a_role() -> None:
-    assert read("who support-team-supervisor") == Question(Ask.WHO, rest="support-team-supervisor")
+def test_who_takes_a_role_that_there_is() -> None:
+    roles = {"support-team-supervisor"}
+
+    assert read("who support-team-supervisor", roles=roles) == Question(Ask.WHO, rest="support-team-supervisor")
+    assert read("who", roles=roles) == Question(Ask.WHO)
+    assert read("who knows", roles=roles) == Words("who knows")
 
 
 @pytest.mark.parametrize(("words", "code"), [("lang fr", "fr"), ("langue EN", "en"), ("language français", "fr"),

@@ -383,7 +383,7 @@ def test_an_instant_names_its_zone() -> None:
     ("reason", "english", "french"),
     [
         (("holiday", "2026-11-11|Armistice Day"), "Wed 11 Nov is a holiday: Armistice Day",
-         "mer. 11 nov. est férié : Armistice Day"),
+         "mer. 11 nov. est férié\u00a0: Armistice Day"),
         (("closed", "2026-12-24"), "Thu 24 Dec is closed", "fermé le jeu. 24 déc."),
         (("weekend", "2026-11-21"), "the weekend does not count", "le week-end ne compte pas"),
         (("opens", "2026-11-23T09:00"), "counted from opening at 09:00", "compté dès l’ouverture à 09:00"),

@@ -50,7 +50,7 @@ async def test_jobs_are_named_after_the_windows_of_the_matrix(database: Database
     async with world.engine.running():
         for request, words in (("r1", "checkout fails"), ("r2", "mail is down")):
             await world.engine.reception.typed(world.actor("opener"), words, request=request)
-        await world.engine.reception.typed(world.actor("opener"), "up ESC-2 to 3 urgent", request="r3")
+        await world.escalates_by_itself("opener", "up ESC-2 to 3 urgent")
         await world.engine.settle()
 
         jobs = dict(world.engine.bells.jobs())

@@ -241,7 +241,18 @@ def create_people() -> None:
 
 def downgrade() -> None:
     """To nothing."""
-    for table in ("counters", "groups", "people", "messages", "outbox", "requests", "ledger", "involved", "escalations", "plans"):
+    for table in (
+        "counters",
+        "groups",
+        "people",
+        "messages",
+        "outbox",
+        "requests",
+        "ledger",
+        "involved",
+        "escalations",
+        "plans",
+    ):
         op.drop_table(table)
     if op.get_bind().dialect.name != "sqlite":
         op.execute("DROP FUNCTION ledger_refuses()")
