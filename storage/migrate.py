@@ -1,5 +1,6 @@
 """Brings the schema up to date when the product starts, in this process."""
 
+import asyncio
 from pathlib import Path
 
 from alembic import command
@@ -20,6 +21,9 @@ WRONG_SETTINGS = {
     "3D000": "there is no such database on that server; create it first",
     "42501": "this user may not create tables in that database",
 }
+TURNS = (0.05,) * 100
+"""Seconds between tries: whoever switches a new SQLite file to WAL makes others fail at once, whatever their patience."""
+
 ONE_AT_A_TIME = 0x45534341
 """The advisory lock that replicas take in turn while they migrate."""
 
@@ -33,13 +37,17 @@ async def migrate(engine: AsyncEngine, *, to: str = "head") -> None:
     if is_sqlite(engine) and engine.url.database:
         make_folder(engine.url.database)
     with spoken():
-        try:
-            await _upgrade(engine, to)
-        except DBAPIError as error:
-            sentence = _sentence(engine, error)
-            if sentence is None:
-                raise
-            raise wrong(sentence) from None
+        for patience in (*TURNS, None):
+            try:
+                await _upgrade(engine, to)
+                return
+            except DBAPIError as error:
+                if is_sqlite(engine) and "locked" in str(error.orig) and patience:
+                    await asyncio.sleep(patience)
+                elif sentence := _sentence(engine, error):
+                    raise wrong(sentence) from None
+                else:
+                    raise
 
 
 def _sentence(engine: AsyncEngine, error: DBAPIError) -> str | None:
