@@ -76,7 +76,6 @@ def route(effect: Effect, escalation: Escalation, roster: Roster) -> tuple[Addre
         Errand.PING: (effect.to, channel, *last),
         Errand.POST: (effect.to,) if escalation.entry.assignees else (effect.to, *last),
         Errand.REMIND: (effect.to, channel, *last),
-        Errand.HISTORY: (effect.to or channel,),
         Errand.ALERT: (directory.admin_channel, *directory.admins, directory.fallback_channel),
     }
     return tuple(dict.fromkeys(to for to in places.get(effect.errand, (effect.to,)) if to))

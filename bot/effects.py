@@ -43,7 +43,8 @@ PRIORITY: dict[Errand, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One message to be sent. `to` is a person or a channel; None for REDRAW (all root cards there are)."""
+    """One message to be sent. `to` is a person or a channel; None for REDRAW (all root cards there are), for ALERT (the
+    admins), and for what asks a role that nobody holds."""
 
     errand: Errand
     entry: int

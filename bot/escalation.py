@@ -113,15 +113,15 @@ def _person(current: Escalation, event: PersonEvent, at: Situation) -> Outcome:
         case HandedOver(by, to):
             return _hand_over(current, by, to, at)
         case Noted(by, text):
-            return _with_history(current, Fact(FactKind.NOTED, current.entry.number, by=by, text=_said(text)))
+            return _note(current, by, _said(text), at)
         case Resolved(by, how):
-            return _end(current, Status.RESOLVED, Ending(by, at.now, how.strip()), FactKind.RESOLVED)
+            return _end(current, Status.RESOLVED, Ending(by, at.now, how.strip()), FactKind.RESOLVED, at)
         case Cancelled(by, reason, duplicate_of):
             if duplicate_of == current.number:
                 raise Unreadable("duplicate_of_itself", escalation=current)
             text = reason.strip() if duplicate_of else _said(reason)
             ending = Ending(by, at.now, text, duplicate_of)
-            return _end(current, Status.CANCELLED, ending, FactKind.CANCELLED)
+            return _end(current, Status.CANCELLED, ending, FactKind.CANCELLED, at)
         case Reopened(by, reason):
             return _reopen(current, by, _said(reason), at)
         case _:
@@ -155,7 +155,7 @@ def _acknowledge(current: Escalation, by: PersonId, at: Situation) -> Outcome:
         changed = _stop_window(changed, at)
     fact = Fact(FactKind.ACKNOWLEDGED, entry.number, by=by, on_behalf=stand_in)
     told = {current.opener, *(entry.assignees if stand_in else ()), *_stood_in(current, by)} - {by}
-    return _with_history(changed, fact, redraw=True, tell=told)
+    return _with_history(changed, fact, at, redraw=True, tell=told)
 
 
 def _take(current: Escalation, by: PersonId, at: Situation) -> Escalation:
@@ -188,7 +188,7 @@ def _release(current: Escalation, by: PersonId, at: Situation) -> Outcome:
     fact = Fact(FactKind.RELEASED, current.entry.number, by=by)
     again = _to_those_who_should_act(waiting, Errand.REMIND, fact)
     told = _stood_in(current, by) - {by, *waiting.entry.assignees}
-    outcome = _with_history(waiting, fact, redraw=True, tell=told)
+    outcome = _with_history(waiting, fact, at, redraw=True, tell=told)
     return replace(outcome, effects=(*again, *outcome.effects))
 
 
@@ -233,7 +233,7 @@ def _more_time(current: Escalation, event: MoreTimeTaken, at: Situation) -> Outc
     changed = taken.with_entry(due=due, nudges=nudges, more_time_left=entry.more_time_left - 1, asked=False)
     fact = Fact(FactKind.MORE_TIME, entry.number, by=event.by, due=due.at)
     told: set[PersonId] = set() if keeps else {current.opener, *_stood_in(current, event.by)} - {event.by}
-    return _with_history(changed, fact, redraw=True, tell=told)
+    return _with_history(changed, fact, at, redraw=True, tell=told)
 
 
 def _new_deadline(event: MoreTimeTaken, old: Deadline, calendar: Calendar) -> Deadline | None:
@@ -244,6 +244,13 @@ def _new_deadline(event: MoreTimeTaken, old: Deadline, calendar: Calendar) -> De
         return calendar.deadline(old.at, event.window)
     except CalendarError:
         return None
+
+
+def _note(current: Escalation, by: PersonId, text: str, at: Situation) -> Outcome:
+    """Into the thread of the channel's card; without a channel, of the cards of those who should act."""
+    fact = Fact(FactKind.NOTED, current.entry.number, by=by, text=text)
+    alone = current.is_open and at.roster.channel(current.level.role) is None
+    return _with_history(current, fact, at, tell={*_who_should_act(current)} - {by} if alone else None)
 
 
 def _hand_over(current: Escalation, by: PersonId, to: PersonId, at: Situation) -> Outcome:
@@ -257,15 +264,15 @@ def _hand_over(current: Escalation, by: PersonId, to: PersonId, at: Situation) -
     )
     fact = Fact(FactKind.HANDED_OVER, current.entry.number, by=by, to=(to,))
     told = {*current.entry.assignees, *_stood_in(current, by)} - {by, to}
-    outcome = _with_history(changed, fact, redraw=True, tell=told)
+    outcome = _with_history(changed, fact, at, redraw=True, tell=told)
     return replace(outcome, effects=(Effect(Errand.PING, current.entry.number, to), *outcome.effects))
 
 
-def _end(current: Escalation, status: Status, ending: Ending, kind: FactKind) -> Outcome:
+def _end(current: Escalation, status: Status, ending: Ending, kind: FactKind, at: Situation) -> Outcome:
     ended = replace(current, status=status, ending=ending).with_entry(due=None, nudges=(), remaining=None)
     code = f"ESC-{ending.duplicate_of}" if ending.duplicate_of else ""
     fact = Fact(kind, current.entry.number, by=ending.by, text=ending.text, code=code)
-    return _with_history(ended, fact, redraw=True, tell={current.opener} - {ending.by})
+    return _with_history(ended, fact, at, redraw=True, tell={current.opener} - {ending.by})
 
 
 def _reopen(current: Escalation, by: PersonId, reason: str, at: Situation) -> Outcome:
@@ -301,7 +308,7 @@ def _stay(current: Escalation, fact: Fact, ended: datetime, at: Situation) -> Ou
     nudges = _in_order((schedule.daily(at.now, calendar), *alarm))
     kept = current.with_entry(due=None, ended_at=ended, nudges=nudges, asked=False)
     remind = _to_those_who_should_act(kept, Errand.REMIND, _reminder(kept, NudgeKind.DAILY))
-    outcome = _with_history(kept, fact, redraw=True)
+    outcome = _with_history(kept, fact, at, redraw=True)
     return replace(outcome, effects=(*remind, *outcome.effects))
 
 
@@ -311,7 +318,7 @@ def _ask(current: Escalation, fact: Fact, ended: datetime, at: Situation) -> Out
     decide_by = schedule.decision_deadline(current.level, current.entry.began_at, ended, calendar, since=start)
     asked = current.with_entry(due=decide_by, asked=True, nudges=())
     ask = _to_assignees(asked, Errand.REMIND, _reminder(asked, NudgeKind.ASK))
-    outcome = _with_history(asked, fact, redraw=True)
+    outcome = _with_history(asked, fact, at, redraw=True)
     return replace(outcome, effects=(*ask, *outcome.effects))
 
 
@@ -474,11 +481,13 @@ def _said(text: str) -> str:
 
 
 def _with_history(
-    escalation: Escalation, fact: Fact, *, redraw: bool = False, tell: set[PersonId] | None = None
+    escalation: Escalation, fact: Fact, at: Situation, *, redraw: bool = False, tell: set[PersonId] | None = None
 ) -> Outcome:
     told = (Effect(Errand.TELL, fact.entry, person, fact) for person in sorted(tell or ()))
     edits = (Effect(Errand.REDRAW, fact.entry),) if redraw else ()
-    return Outcome(escalation, (fact,), (*told, *edits, Effect(Errand.HISTORY, fact.entry, fact=fact)))
+    channel = at.roster.channel(escalation.level.role)
+    noted = (Effect(Errand.HISTORY, fact.entry, channel, fact),) if channel else ()
+    return Outcome(escalation, (fact,), (*told, *edits, *noted))
 
 
 def _reminder(escalation: Escalation, kind: NudgeKind) -> Fact:

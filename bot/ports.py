@@ -1,6 +1,6 @@
 """What the core asks of the outside: time, ids, matrices, the directory, stored escalations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -159,10 +159,13 @@ class UnitOfWork(Protocol):
         """Note that a request acted. Raises Conflict when another unit noted it first."""
         ...
 
-    async def undeliverable(self, parcel: Parcel, reason: str, *, at: datetime) -> bool:
+    async def undeliverable(
+        self, parcel: Parcel, reason: str, *, at: datetime, assignees: Collection[PersonId]
+    ) -> bool:
         """End a parcel whose whole route refused, with a ledger row.
 
-        True when it was a ping or a post, none of its entry has arrived and none is still on its way.
+        True when it was a ping or a post, no post of its entry and no ping to one of the `assignees` has arrived, and none
+        is still on its way: a ping to somebody who has handed it over asks nobody any more.
         """
         ...
 

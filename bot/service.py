@@ -11,7 +11,7 @@ from bot.effects import Effect, Errand
 from bot.errors import Conflict, NobodyHolds, NotAllowed, NotFound, OutOfTurn, StoreUnavailable, Unreadable
 from bot.escalation import Outcome, advance, due_event, opened
 from bot.events import Cancelled, NobodyReached
-from bot.facts import LedgerRow, Via
+from bot.facts import FactKind, LedgerRow, Via
 from bot.plan import Calendars, Plan
 from bot.ports import Archive, Clock, Damaged, Directories, Ids, Membership, Overdue, Plans, UnitOfWork, Units
 from bot.roster import Roster
@@ -22,6 +22,9 @@ ATTEMPTS = 5
 """How often a use case is run again when another one got ahead of it."""
 
 LONGEST_TITLE, LONGEST_TEXT = 150, 3000
+
+LOOKED_THROUGH = 200
+"""So many open escalations, the next due first, are searched for those that somebody may see."""
 
 Answer = TypeVar("Answer")
 
@@ -160,7 +163,7 @@ class Service:
     async def _undeliverable(self, unit: UnitOfWork, parcel: Parcel, reason: str) -> None:
         current = await unit.get(parcel.workspace, parcel.escalation)
         situation = self.situation()
-        if not await unit.undeliverable(parcel, reason, at=situation.now):
+        if not await unit.undeliverable(parcel, reason, at=situation.now, assignees=current.entry.assignees):
             return
         outcome = advance(current, NobodyReached(parcel.effect.entry), situation)
         if outcome.escalation is not current:
@@ -181,9 +184,16 @@ class Service:
     async def open_ones(self, by: Actor, *, mine: bool, limit: int = 20) -> tuple[Escalation, ...]:
         """The open escalations that this person may see, the next due first."""
         self.admit(by)
-        found = await self._archive.open_ones(self._workspace, person=by.person if mine else None, limit=200)
-        seen = [escalation for escalation in found if mine or await self._may_see(by, escalation)]
-        return tuple(seen[:limit])
+        own = await self._archive.open_ones(self._workspace, person=by.person, limit=limit)
+        if mine:
+            return tuple(own)
+        others = await self._archive.open_ones(self._workspace, person=None, limit=LOOKED_THROUGH)
+        found = {escalation.id: escalation for escalation in (*own, *others)}
+        seen: list[Escalation] = []
+        for escalation in sorted(found.values(), key=lambda one: (one.next_due or one.opened_at, one.id)):
+            if len(seen) < limit and await self._may_see(by, escalation):
+                seen.append(escalation)
+        return tuple(seen)
 
     async def redraw(self, target: EscalationId) -> None:
         """Bring every card of an escalation up to date: somebody pressed a button of an old one."""
@@ -303,11 +313,18 @@ class Service:
         if by.person in self._always_see(escalation) or roster.owns_any(escalation.plan, by.person):
             return True
         posted = await self._archive.posted_in(escalation.id)
-        admins = roster.directory.admin_channel  # alarms are posted there
-        channels = [*(to for to in posted if roster.directory.is_channel(to)), *((admins,) if admins else ())]
+        channels = [to for to in posted if roster.directory.is_channel(to)]
         if by.seen_in in channels or by.person in posted:  # a fallback owner is asked to act, and may
             return True
-        return await self._membership.in_any(by.person, channels)
+        return await self._membership.in_any(by.person, channels) or await self._heard_alarm(by, escalation)
+
+    async def _heard_alarm(self, by: Actor, escalation: Escalation) -> bool:
+        """Alarms are posted in the admin channel: its members may see what they are about, and nothing else."""
+        admins = self._directories.current().admin_channel
+        if admins is None or not (by.seen_in == admins or await self._membership.in_any(by.person, (admins,))):
+            return False
+        rows = await self._archive.ledger(escalation.id)
+        return any(row.fact.kind is FactKind.NOBODY_REACHED for row in rows)
 
     def _always_see(self, escalation: Escalation) -> set[PersonId]:
         admins = self._directories.current().admins

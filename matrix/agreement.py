@@ -7,6 +7,7 @@ from pathlib import Path
 from bot.directory import Address, CalendarRules, Directory, platform_of
 from bot.errors import CalendarError, ConfigurationError, Problem
 from matrix.directory_file import DirectoryFile, read_directory
+from matrix.hints import did_you_mean
 from matrix.shelf import MatrixShelf, read_folder
 
 CheckCalendar = Callable[[CalendarRules], object]
@@ -38,11 +39,20 @@ def read_files(
     except ConfigurationError as error:
         problems += error.problems
     if shelf and file:
+        problems += unknown_roles(file, shelf)
         shelf = shelf.only(in_use(shelf, file.directory, matrix_folder))
         problems += [*strangers(file, platforms), *mismatches(file, shelf, check_calendar)]
     if problems or not shelf or not file:
         raise ConfigurationError(tuple(problems))
     return Files(file.directory, shelf)
+
+
+def unknown_roles(file: DirectoryFile, shelf: MatrixShelf) -> Iterator[Problem]:
+    """Roles that no matrix has: a slip in one would leave a level to the fallback, and nobody would notice."""
+    known = sorted({role for name in shelf.names() for role, _ in shelf.role_labels(name)})
+    for role in file.directory.roles:
+        if role not in known:
+            yield Problem(file.place("roles", role), f"no matrix has a role {role!r}; {did_you_mean(role, known)}")
 
 
 def strangers(file: DirectoryFile, platforms: Collection[str]) -> Iterator[Problem]:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot import letters
@@ -13,6 +12,7 @@ from bot.delivery import Chat, Outbox, Parcel, SentCard, route
 from bot.directory import Address, platform_of
 from bot.effects import Errand
 from bot.errors import Conflict, EscalationError, Refused, StoreUnavailable, Unreachable
+from bot.facts import Via
 from bot.ports import Archive, Clock
 from bot.readers import Readers
 from bot.schedule import Situation
@@ -109,7 +109,9 @@ class Pump:
             return await self._lease()
         except (StoreUnavailable, Conflict) as error:
             log.warning("The store is away; messages wait: %s", error, extra={"action": "pump_store_away"})
-            return []
+        except Exception:  # a bug must not end the engine: timers run in the same group
+            log.exception("The outbox could not be read", extra={"action": "pump_failed"})
+        return []
 
     async def _lease(self) -> list[Parcel]:
         now = self._clock.monotonic()
@@ -148,21 +150,27 @@ class Pump:
     async def _carry(self, parcel: Parcel) -> None:
         escalation = await self._archive.get(parcel.workspace, parcel.escalation)
         if letters.outdated(parcel, escalation):
-            reason = "window_ended" if parcel.effect.errand is Errand.PING and parcel.attempts else ""
-            await self._outbox.superseded(parcel, at=self._clock.now(), reason=reason)
+            await self._outbox.superseded(parcel, at=self._clock.now(), reason=_too_late(parcel, escalation))
             return
         situation = self._service.situation()
-        to = parcel.to or _next_place(parcel, escalation, situation)
+        to = parcel.to
         if to is None:
-            await self._nowhere(parcel, "no_place")
+            await self._aim(parcel, escalation, situation)
             return
-        parcel = replace(parcel, to=to)  # a place that refuses is remembered as tried
         try:
             await self._send(parcel, escalation, to, situation)
         except Refused as error:
             await self._next(parcel, escalation, to, error.reason, situation)
         except Unreachable as error:
             await self._missed(parcel, escalation, to, error, situation)
+
+    async def _aim(self, parcel: Parcel, escalation: Escalation, at: Situation) -> None:
+        """Whatever has no place yet gets one, and waits its turn there like all that goes to that place."""
+        to = _next_place(parcel, escalation, at)
+        if to is None:
+            await self._nowhere(parcel, "no_place")
+        else:
+            await self._outbox.move(parcel, to, at=at.now)
 
     async def _send(self, parcel: Parcel, escalation: Escalation, to: Address, at: Situation) -> None:
         sent = await self._outbox.cards(escalation.id)
@@ -228,6 +236,12 @@ class Pump:
     def _close_for(self, to: Address, seconds: float) -> None:
         if seconds > 0:
             self._closed[to] = max(self._closed.get(to, 0.0), self._clock.monotonic() + seconds)
+
+
+def _too_late(parcel: Parcel, escalation: Escalation) -> str:
+    """Why a ping that nobody got is of no use any more, if that is for people to know: its window ended meanwhile."""
+    moved = escalation.is_open and escalation.entry.via in {Via.WINDOW, Via.NO_DECISION}
+    return "window_ended" if moved and parcel.effect.errand is Errand.PING else ""
 
 
 def _lane(parcel: Parcel) -> Address | str:

@@ -73,12 +73,16 @@ class Timers:
             self._bell.clear()
             try:
                 await self.sweep()
-                delay = 0.1
             except (StoreUnavailable, Conflict) as error:
                 log.warning("The sweep waits: %s", error, extra={"action": "sweep_waits"})
-                await asyncio.sleep(delay)
-                delay = min(5.0, delay * 2)
-                self._bell.set()
+            except Exception:  # a bug must not end the engine: /readyz tells that no sweep has come to its end
+                log.exception("The sweep failed", extra={"action": "sweep_failed"})
+            else:
+                delay = 0.1
+                continue
+            await asyncio.sleep(delay)
+            delay = min(5.0, delay * 2)
+            self._bell.set()
 
     async def sweep(self) -> int:
         """Handle all that is due, batch by batch, each escalation by one event a pass; then arm the bells anew."""

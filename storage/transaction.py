@@ -17,8 +17,8 @@ Upsert = postgresql.Insert | sqlite.Insert
 
 IN_THE_WAY = ("23", "40", "55P03")
 """SQLSTATE: a constraint, a serialization failure or deadlock, a lock that another unit keeps."""
-AWAY = ("08", "25P03", "28", "3D", "53", "57", "58")
-"""SQLSTATE: connection, idle time-out, log-in, no such database, resources, shutdown, disk."""
+AWAY = ("08", "25006", "25P03", "28", "3D", "53", "57", "58")
+"""SQLSTATE: connection, read-only (a standby), idle time-out, log-in, no such database, resources, shutdown, disk."""
 DRIVER_ERRORS = (DBAPIError, PoolTimeout, OSError)
 
 

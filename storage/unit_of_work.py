@@ -1,21 +1,22 @@
 """One transaction: state, ledger and outbox together, or nothing at all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, func, insert, select, update
+from sqlalchemy import RowMapping, Select, bindparam, insert, select, update
 
 from bot.delivery import NOTED_WHEN_DELIVERED, Parcel
 from bot.directory import PersonId, WorkspaceId
+from bot.effects import Errand
 from bot.errors import Conflict, NotFound
 from bot.escalation import Outcome
 from bot.facts import Fact, FactKind
 from bot.ports import Ids, Overdue
 from bot.state import Escalation, EscalationId
+from storage import codec, parcels
 from storage import ledger as books
-from storage import parcels
 from storage.ledger import Book
 from storage.outbox import FAILED, end, not_delivered
 from storage.record import PlanShelf, columns, people_of
@@ -114,7 +115,9 @@ class SqlUnitOfWork:
     async def remember(self, workspace: WorkspaceId, request: str, id: EscalationId) -> None:
         await self._writing.run(insert(requests), {"workspace": workspace, "request": request, "escalation": id})
 
-    async def undeliverable(self, parcel: Parcel, reason: str, *, at: datetime) -> bool:
+    async def undeliverable(
+        self, parcel: Parcel, reason: str, *, at: datetime, assignees: Collection[PersonId]
+    ) -> bool:
         book = await books.locked(self._writing, parcel.workspace, parcel.escalation)
         self._held.pop(parcel.escalation, None)
         if not await end(self._writing, parcel, FAILED, at):
@@ -122,13 +125,14 @@ class SqlUnitOfWork:
         await books.note(self._writing, book, (not_delivered(parcel, reason),), at=at, ids=self._ids)
         if parcel.effect.errand not in NOTED_WHEN_DELIVERED:
             return False
-        heard = select(func.count()).where(
+        asking = select(outbox.c.effect).where(
             outbox.c.escalation == parcel.escalation,
             outbox.c.entry == parcel.effect.entry,
             outbox.c.errand.in_([errand.value for errand in NOTED_WHEN_DELIVERED]),
             outbox.c.status.in_(NOT_OVER),
         )
-        return (await self._writing.run(heard)).scalar_one() == 0
+        asked = [codec.EFFECT.read(row["effect"]) for row in await self._writing.rows(asking)]
+        return not any(effect.errand is Errand.POST or effect.to in assignees for effect in asked)
 
     async def commit(self) -> None:
         await self._writing.commit()

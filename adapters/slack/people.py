@@ -12,7 +12,7 @@ from adapters.slack.gateway import PLATFORM, ask
 from bot import wording
 from bot.commands import Actor, Standing
 from bot.directory import Address, Directory, PersonId, local_part, platform_of
-from bot.errors import DeliveryError, StoreUnavailable
+from bot.errors import Conflict, DeliveryError, StoreUnavailable
 from bot.message import Profile
 from bot.ports import Clock, People
 
@@ -98,7 +98,7 @@ class SlackPeople:
         members = tuple(PersonId(Address(f"{PLATFORM}:{user}")) for user in users)
         try:
             await self._people.remember_members(group, members)
-        except StoreUnavailable:  # what was known stays, and is asked for again in a while
+        except (Conflict, StoreUnavailable):  # what was known stays, and is asked for again in a while
             log.warning("the members of %s were not stored", group, extra={"action": "slack_group"})
 
     async def keep_fresh(self) -> None:
@@ -110,7 +110,7 @@ class SlackPeople:
     async def _remember(self, profile: Profile) -> None:
         try:
             await self._people.remember(profile)
-        except StoreUnavailable:  # a name is no reason to fail: it is told again in a while
+        except (Conflict, StoreUnavailable):  # a name is no reason to fail: it is told again in a while
             log.warning("the name of %s was not stored", profile.person, extra={"action": "slack_person"})
 
     async def _try_to_look_up(self, user: str) -> None:

@@ -11,6 +11,8 @@ from aiohttp import web
 from bot.errors import ConfigurationError, Problem
 
 LARGEST_BODY = 256 * 1024
+FINISH = 2.0
+"""Seconds that requests under way have for their end, and once more for their cancelling: a stop takes at most 10."""
 
 log = logging.getLogger("echelon")
 
@@ -21,7 +23,7 @@ async def serve(
     """Listen; the runner is to be cleaned up. Raises ConfigurationError when the port is taken."""
     app = app or web.Application(client_max_size=LARGEST_BODY)
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -1,15 +1,19 @@
 """Nobody is left without a word: the route of a ping, retries, nobody reached, downtime, a damaged row."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
-from bot.directory import Address, Binding
+from bot.commands import Open
+from bot.directory import Address, Binding, Directory
 from bot.errors import Refused, Unreachable
 from bot.plan import RoleId
+from bot.service import LOOKED_THROUGH
 from matrix.builtin import builtin_text
-from tests.acceptance.world import MakeWorld, World, a_directory, local, said, who
+from storage.database import Database
+from tests.acceptance.world import MakeWorld, World, a_directory, built_world, local, said, who
 
 REP, REP_CHANNEL = Address("chat:rep"), Address("chat:#rep")
 
@@ -235,3 +239,96 @@ async def test_a_level_that_keeps_the_issue_reminds_once_a_day(a_world: MakeWorl
     assert (await world.escalation()).entry.level == 1
     assert "16:45, Paris); it stays at this level" in said(world.chat.cards("rep")[0])
     assert len([1 for shown in world.chat.at("rep") if "has passed its deadline" in said(shown.message)]) >= 4
+
+
+def without_channel(role: str, name: str) -> Directory:
+    """The usual directory; `role` is held by a person and has no channel."""
+    directory = a_directory()
+    return replace(directory, roles={**directory.roles, RoleId(role): Binding((who(name),))})
+
+
+async def test_one_who_was_handed_it_and_cannot_be_reached_is_nobody_whoever_was_pinged_before(
+    a_world: MakeWorld,
+) -> None:
+    world = await a_world(directory=without_channel("vp-customer-operations", "vp"))
+    await world.says("opener", "checkout fails")
+    await world.escalates("opener", "up ESC-1 to 7 urgent")
+    world.chat.away[Address("chat:gone")] = Refused("user_disabled")
+
+    await world.says("vp", "handover ESC-1 @chat:gone")
+    await world.forward(hours=1, minutes=1)
+
+    assert (await world.escalation()).entry.nobody_reached
+    assert len(world.chat.at("#admins")) == 2, "at once, and after an hour"
+
+
+async def test_a_note_at_a_role_without_a_channel_reaches_those_who_should_act(a_world: MakeWorld) -> None:
+    world = await a_world(directory=without_channel("customer-support-representative", "rep"))
+    await world.says("opener", "checkout fails")
+
+    await world.says("opener", "note ESC-1 the customer called again")
+    await world.says("rep", "ack ESC-1")
+
+    card, note = world.chat.at("rep")
+    assert note.thread == card.ref.id
+    assert "the customer called again" in said(note.message)
+    assert await world.ledger() == ["opened", "entered", "delivered:ping", "noted", "acknowledged"]
+
+
+async def test_history_comes_in_its_order_one_message_at_a_time(database: Database) -> None:
+    world = await built_world(database)
+    await world.says("opener", "checkout fails")
+    at_once, most, post = 0, 0, world.chat.post
+
+    async def slow(to: Address, *args: object, **kwargs: object) -> object:
+        nonlocal at_once, most
+        at_once, most = at_once + 1, max(most, at_once + 1)
+        await asyncio.sleep(0.01 * at_once)
+        at_once -= 1
+        return await post(to, *args, **kwargs)  # type: ignore[arg-type]
+
+    world.chat.post = slow  # type: ignore[method-assign]
+    for nth in range(6):
+        await world.engine.reception.typed(world.actor("opener"), f"note ESC-1 note {nth}", request=f"note{nth}")
+    async with world.engine.running():
+        await world.engine.settle()
+
+    assert [said(shown.message)[-6:] for shown in world.chat.at("#rep") if shown.thread] == [
+        f"note {nth}" for nth in range(6)
+    ]
+    assert most == 1
+
+
+async def test_the_list_shows_ones_own_however_many_others_are_open(world: World) -> None:
+    async def opens(name: str, nth: int) -> None:
+        await world.engine.service.open(Open(world.actor(name), f"open{nth}", "support-process", None, f"issue {nth}"))
+
+    for nth in range(LOOKED_THROUGH + 1):
+        await opens("opener", nth)
+    world.clock.forward(seconds=1)
+    await opens("stranger", LOOKED_THROUGH + 1)
+
+    shown = said(await world.engine.reception.typed(world.actor("stranger"), "list", request="list"))
+
+    assert f"issue {LOOKED_THROUGH + 1}" in shown
+    assert "issue 0" not in shown
+
+
+async def test_members_of_the_admin_channel_see_what_an_alarm_was_about_and_nothing_else(world: World) -> None:
+    world.chat.members[Address("chat:#admins")] = {who("watcher")}
+    await world.says("opener", "checkout fails")
+    world.chat.away |= {REP: Refused("user_disabled"), REP_CHANNEL: Refused("is_archived")}
+    await world.says("opener", "mail is down")
+
+    assert "There is no such escalation" in said(await world.says("watcher", "show ESC-1"))
+    assert "mail is down" in said(await world.says("watcher", "show ESC-2"))
+
+
+async def test_a_ping_that_was_held_back_until_its_window_ended_is_told_as_not_delivered(world: World) -> None:
+    world.chat.away |= {REP: Unreachable("ratelimited", retry_after=1200)}
+    await world.says("opener", "checkout fails")
+
+    await world.forward(minutes=25)
+
+    assert "not_delivered:window_ended" in await world.ledger()
+    assert len(world.chat.cards("senior")) == 1

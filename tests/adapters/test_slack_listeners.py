@@ -21,8 +21,8 @@ from adapters.slack.people import SlackPeople
 from adapters.slack.sockets import Sockets
 from adapters.web.redaction import Redaction
 from bot.commands import Actor, Standing
-from bot.directory import Address, Directory, PersonId, WorkspaceId
-from bot.errors import StoreUnavailable
+from bot.directory import Address, Binding, Directory, PersonId, WorkspaceId
+from bot.errors import Conflict, StoreUnavailable
 from bot.message import (
     Button,
     Card,
@@ -38,7 +38,7 @@ from bot.message import (
     Subject,
     Tone,
 )
-from bot.plan import EN, Language
+from bot.plan import EN, Language, RoleId
 from bot.state import EscalationId
 from scheduler.clock import SystemClock
 from tests.slack_limits import live_mentions
@@ -580,6 +580,30 @@ async def test_health_tells_sockets_and_the_token():
         assert watch.health().ready
         await _cancelled(running)
         await _until(lambda: slack.sockets == 0)
+
+
+class InTheWay(Unremembering):
+    """Another replica writes the same name at the same moment."""
+
+    async def remember(self, profile: Profile) -> None:
+        raise Conflict("another unit of work was faster")
+
+    async def remember_members(self, group: Address, members: tuple[PersonId, ...]) -> None:
+        raise Conflict("another unit of work was faster")
+
+
+async def test_a_name_that_another_replica_writes_at_the_same_moment_harms_nobody():
+    async with SlackServer() as slack:
+        slack.person("U1", name="ada")
+        client = web_client(slack.bot_token, base_url=slack.base_url, timeout=2)
+        owners = Binding((PersonId(Address("slack:U1")),), groups=(Address("slack:S1"),))
+        directory = Directory(WorkspaceId("a"), "A", "o", roles={RoleId("r"): owners})
+        slack.group("S1", members=["U1"])
+        people = SlackPeople(client, InTheWay(), lambda: directory, SystemClock(), team="T1")
+
+        await people.refresh()
+
+        assert (await people.actor("U1")).standing is Standing.MEMBER
 
 
 async def _until(condition: Callable[[], object]) -> None:

@@ -111,7 +111,7 @@ def test_what_is_told_to_one_person_goes_nowhere_else() -> None:
 
 
 def test_history_goes_to_the_channel_and_an_alarm_to_the_admins() -> None:
-    assert route(Effect(Errand.HISTORY, 1), is_open(), at().roster) == (ROOM,)
+    assert route(Effect(Errand.HISTORY, 1, ROOM), is_open(), at().roster) == (ROOM,)
     assert route(Effect(Errand.ALERT, 1), is_open(), at(**SAFE).roster) == (ADMINS, ADMIN, BACK_ROOM)
 
 

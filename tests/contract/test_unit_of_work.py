@@ -314,7 +314,7 @@ async def test_nobody_is_reached_when_the_last_ping_of_the_entry_has_failed(data
     answers = []
     for parcel in parcels:
         async with database.units() as unit:
-            answers.append(await unit.undeliverable(parcel, "user_not_found", at=NINE))
+            answers.append(await unit.undeliverable(parcel, "user_not_found", at=NINE, assignees=(BOB, CAROL)))
             await unit.commit()
 
     last = (await database.archive().ledger(saved.id))[-2].fact
@@ -329,7 +329,7 @@ async def test_somebody_is_reached_when_one_ping_has_arrived(database):
     await database.outbox().delivered(post, MessageRef(post.to, "C1", "1"), drawn_version=1, at=NINE)
 
     async with database.units() as unit:
-        assert await unit.undeliverable(ping, "user_not_found", at=NINE) is False
+        assert await unit.undeliverable(ping, "user_not_found", at=NINE, assignees=(BOB,)) is False
 
 
 async def test_a_parcel_that_has_ended_does_not_fail_again(database):
@@ -339,7 +339,7 @@ async def test_a_parcel_that_has_ended_does_not_fail_again(database):
     answers = []
     for _ in range(2):
         async with database.units() as unit:
-            answers.append(await unit.undeliverable(ping, "forbidden", at=NINE))
+            answers.append(await unit.undeliverable(ping, "forbidden", at=NINE, assignees=(BOB,)))
             await unit.commit()
 
     assert answers == [True, False]

@@ -182,3 +182,33 @@ async def test_an_empty_sweep_rings_nothing(database: Database) -> None:
         await world.engine.timers.idle()
 
         assert not world.engine.timers.rung
+
+
+class Failing:
+    """Fails once in a way that nobody has thought of, then does what the real one does."""
+
+    def __init__(self, real: object, method: str) -> None:
+        self._real, self._method, self.failed = real, method, False
+
+    def __getattr__(self, name: str) -> object:
+        if name == self._method and not self.failed:
+            self.failed = True
+            return self._fail
+        return getattr(self._real, name)
+
+    async def _fail(self, *_: object, **__: object) -> object:
+        raise LookupError("a bug")
+
+
+async def test_a_bug_in_the_sweep_or_in_the_outbox_does_not_end_the_engine(database: Database) -> None:
+    world = await built_world(database, clock=SystemClock(), matrices={"support-process": QUICK})
+    archive, outbox = Failing(database.archive(), "bells"), Failing(database.outbox(), "lease")
+    world.engine.timers._archive = archive  # type: ignore[assignment]
+    world.engine.pump._outbox = outbox  # type: ignore[assignment]
+
+    async with world.engine.running():
+        await world.engine.reception.typed(world.actor("opener"), "checkout fails", request="r1")
+        await world.chat.arrives("senior")
+
+    assert archive.failed
+    assert outbox.failed

@@ -4,8 +4,9 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
-from bot.errors import Conflict
+from bot.errors import Conflict, StoreUnavailable
 from storage.database import Database
 from tests.builders import BOB, WORKSPACE, Effect, Errand, an_escalation, noting, opening
 from tests.fakes import NINE, CountingIds
@@ -179,3 +180,10 @@ async def test_a_unit_that_is_cancelled_leaves_nothing_and_lets_the_next_one_in(
 
     async with database.units() as unit:
         assert await unit.next_number(WORKSPACE) == 1
+
+
+async def test_a_server_that_became_a_standby_counts_as_away(replicas):
+    async with replicas[0].writing() as writing:
+        await writing.run(text("SET TRANSACTION READ ONLY"))
+        with pytest.raises(StoreUnavailable):
+            await writing.run(text("INSERT INTO counters (workspace, last_number) VALUES ('acme', 1)"))

@@ -4,8 +4,8 @@ import { avatar, el, icon, iconButton, menuButton } from "./dom.js";
 import { act, isDirect, messagesIn, nameOf, placeName, view } from "./view.js";
 import { instant, t } from "./words.js";
 
-/** Typed tokens as nodes: words become text, and only http(s) becomes a link. */
-export function tokens(list, lang) {
+/** Typed tokens as nodes: words become text, and only http(s) becomes a link. `zoned` instants name their zone. */
+export function tokens(list, lang, { zoned = false } = {}) {
   return list.map((token) => {
     switch (token.t) {
       case "mention":
@@ -15,7 +15,11 @@ export function tokens(list, lang) {
       case "room":
         return room(token);
       case "when":
-        return el("time", { dateTime: token.at, title: token.full }, instant(token.at, token.zone, token.shown, lang));
+        return el(
+          "time",
+          { dateTime: token.at, title: token.full },
+          zoned ? token.full : instant(token.at, token.zone, token.shown, lang),
+        );
       case "link":
         return link(token);
       case "strong":
@@ -138,7 +142,7 @@ function card(said, spot) {
         "dl",
         {},
         said.fields.map((field) =>
-          el("div", {}, el("dt", {}, field.label), el("dd", {}, tokens(field.text, said.lang))),
+          el("div", {}, el("dt", {}, field.label), el("dd", {}, tokens(field.text, said.lang, { zoned: true }))),
         ),
       ),
     buttonRow(said, spot),
