@@ -1,7 +1,8 @@
 """The core: what an escalation is and what may happen to it. Standard library only; arrows point here.
 
 values      plan, directory, rich, facts, effects, events, state, message, commands
-rules       permissions (the one table) · schedule · escalation (`advance`, the one rule) · forecast · roster · grammar
+rules       permissions (the one table) · schedule · escalation (`advance`, the one rule)
+            and its parts deeds, clockwork, entering, outcome · forecast · roster · grammar
 words       wording, languages/ · cards, letters, pages, answers, forms
 the rest    ports, delivery (what is asked of the outside) · service (the use cases) · readers · reception (the conversation)
 """

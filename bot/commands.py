@@ -7,6 +7,9 @@ from bot.directory import Address, PersonId
 from bot.events import PersonEvent
 from bot.state import EscalationId
 
+LONGEST_TITLE, LONGEST_TEXT = 150, 3000
+"""Characters of a title, and of whatever else a person writes."""
+
 
 class Standing(StrEnum):
     """What a person is to the organisation. Only members may act, unless a setting says otherwise."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot import cards, forecast, wording
+from bot.commands import LONGEST_TEXT, LONGEST_TITLE
 from bot.directory import Address, PersonId
 from bot.errors import Unreadable
 from bot.events import Cancelled, EscalatedNow, HandedOver, MoreTimeTaken, Noted, PersonEvent, Reopened, Resolved
@@ -19,7 +20,6 @@ from bot.state import Escalation
 
 OPEN = "open"
 CONDITION, OWN = "condition", "own"
-LONGEST_TITLE, LONGEST_TEXT = 150, 3000
 
 
 @dataclass(frozen=True, slots=True)

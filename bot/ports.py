@@ -8,9 +8,9 @@ from typing import Protocol
 
 from bot.delivery import Parcel
 from bot.directory import Address, Directory, PersonId, WorkspaceId
-from bot.escalation import Outcome
 from bot.facts import LedgerRow
 from bot.message import Profile
+from bot.outcome import Outcome
 from bot.plan import Plan, Text
 from bot.state import Escalation, EscalationId
 

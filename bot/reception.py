@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bot import answers, forms, pages, wording
 from bot.cards import TIMELINE
-from bot.commands import Act, Actor, Open
+from bot.commands import LONGEST_TITLE, Act, Actor, Open
 from bot.directory import PersonId
 from bot.errors import NotFound, OutOfTurn, Told, Unreadable
 from bot.events import Acknowledged, HandedOver, MoreTimeTaken, PersonEvent, Released
@@ -356,10 +356,10 @@ _FIELD_OF: Mapping[str, str] = {
 
 def _title(line: str) -> tuple[str, str]:
     """A first line that is too long for a title, cut at a word, and what did not fit."""
-    if len(line) <= forms.LONGEST_TITLE:
+    if len(line) <= LONGEST_TITLE:
         return line, ""
-    cut = line.rfind(" ", 60, forms.LONGEST_TITLE - 1)
-    at = cut if cut > 0 else forms.LONGEST_TITLE - 1
+    cut = line.rfind(" ", 60, LONGEST_TITLE - 1)
+    at = cut if cut > 0 else LONGEST_TITLE - 1
     return f"{line[:at]}…", f"{line}\n"
 
 

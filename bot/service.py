@@ -4,14 +4,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bot.commands import Act, Actor, Open, Standing
+from bot.commands import LONGEST_TITLE, Act, Actor, Open, Standing
 from bot.delivery import Parcel
 from bot.directory import PersonId, WorkspaceId
 from bot.effects import Effect, Errand
 from bot.errors import Conflict, NobodyHolds, NotAllowed, NotFound, OutOfTurn, StoreUnavailable, Unreadable
-from bot.escalation import Outcome, advance, due_event, opened
+from bot.escalation import advance, due_event, opened
 from bot.events import Cancelled, NobodyReached
 from bot.facts import FactKind, LedgerRow, Via
+from bot.outcome import Outcome
 from bot.plan import Calendars, Plan
 from bot.ports import Archive, Clock, Damaged, Directories, Ids, Membership, Overdue, Plans, UnitOfWork, Units
 from bot.roster import Roster
@@ -20,8 +21,6 @@ from bot.state import Entry, Escalation, EscalationId, Origin, Status
 
 ATTEMPTS = 5
 """How often a use case is run again when another one got ahead of it."""
-
-LONGEST_TITLE, LONGEST_TEXT = 150, 3000
 
 LOOKED_THROUGH = 200
 """So many open escalations, the next due first, are searched for those that somebody may see."""

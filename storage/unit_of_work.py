@@ -11,8 +11,8 @@ from bot.delivery import NOTED_WHEN_DELIVERED, Parcel
 from bot.directory import PersonId, WorkspaceId
 from bot.effects import Errand
 from bot.errors import Conflict, NotFound
-from bot.escalation import Outcome
 from bot.facts import Fact, FactKind
+from bot.outcome import Outcome
 from bot.ports import Ids, Overdue
 from bot.state import Escalation, EscalationId
 from storage import codec, parcels

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from bot.directory import PersonId, WorkspaceId
 from bot.effects import Effect, Errand
-from bot.escalation import Outcome
 from bot.facts import Fact, FactKind, Via
+from bot.outcome import Outcome
 from bot.plan import Deadline, Level, Plan, RoleId, Text, Window
 from bot.state import Entry, Escalation, EscalationId, Nudge, NudgeKind, Origin, Status
 from tests.fakes import NINE

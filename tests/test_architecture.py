@@ -26,7 +26,6 @@ FUNCTION_LINES = 40
 
 LONG_MODULES = {
     "app.py": "the one place that names every concrete class: three commands, each put together top to bottom",
-    "bot/escalation.py": "the rule: one small function per event, which are read together",
     "bot/reception.py": "one method per thing that can be typed or clicked",
     "scheduler/calendar.py": "the arithmetic of working time, whose parts need one another",
 }
@@ -35,7 +34,7 @@ LONG_FUNCTIONS = {
     "app.py:run": "likewise, for Slack",
     "app.py:demo": "likewise, for the local chat",
     "adapters/slack/connection.py:bolt_app": "one registration after another",
-    "bot/escalation.py:_enter": "entry, fact and effects of one step, mostly named arguments",
+    "bot/entering.py:enter": "entry, fact and effects of one step, mostly named arguments",
     "storage/migrations/versions/0001_the_first_schema.py:create_outbox": "a table as it was on one day, never edited",
 }
 CLOCKS = {

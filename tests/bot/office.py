@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 from bot.directory import Address, Binding, CalendarRules, Directory, PersonId, WorkspaceId
 from bot.effects import Effect, Errand
-from bot.escalation import Outcome, advance, opened
+from bot.escalation import advance, opened
 from bot.events import Event
 from bot.facts import FactKind, Via
+from bot.outcome import Outcome
 from bot.plan import AcknowledgedBy, Level, OnExpiry, Plan, RoleId, StopsOn, Text, Window
 from bot.roster import Roster
 from bot.schedule import Situation

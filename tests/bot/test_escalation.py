@@ -8,7 +8,7 @@ import pytest
 from bot.directory import Address, Binding
 from bot.effects import Errand
 from bot.errors import NotAllowed, OutOfTurn, Told, Unreadable
-from bot.escalation import Outcome, advance, due_event, opened
+from bot.escalation import advance, due_event, opened
 from bot.events import (
     Acknowledged,
     Cancelled,
@@ -25,6 +25,7 @@ from bot.events import (
     WindowPassed,
 )
 from bot.facts import FactKind, Via
+from bot.outcome import Outcome
 from bot.plan import OnExpiry, StopsOn, Unit, Window
 from bot.state import Escalation, NudgeKind, Status
 from tests.bot.office import (

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bot.directory import Address, Binding
 from bot.effects import Errand
 from bot.errors import Told
-from bot.escalation import Outcome, advance, due_event, opened
+from bot.escalation import advance, due_event, opened
 from bot.events import (
     Acknowledged,
     Cancelled,
@@ -27,6 +27,7 @@ from bot.events import (
 )
 from bot.facts import Fact, FactKind, Via
 from bot.forecast import upcoming
+from bot.outcome import Outcome
 from bot.permissions import Action, allowed, possible
 from bot.plan import AcknowledgedBy, Level, OnExpiry, Plan, StopsOn, Text, Unit, Window
 from bot.schedule import Situation
