@@ -24,7 +24,7 @@ _FORMS: dict[str, dict[Kind, re.Pattern[str]]] = {
         Kind.CHANNEL: re.compile(r"[CG][A-Z0-9]{2,20}", re.ASCII),
     },
     "teams": {
-        Kind.PERSON: re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|29:[\w-]{1,200}", re.ASCII),
+        Kind.PERSON: re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII),
         Kind.CHANNEL: re.compile(r"19:[\w.-]{1,200}@thread\.(tacv2|skype|v2)", re.ASCII),
     },
     "local": {
@@ -41,7 +41,7 @@ _SLACK = {
 _WRITE = {
     "slack": _SLACK,
     "teams": {
-        Kind.PERSON: "write the person's object ID: teams:01234567-89ab-cdef-0123-456789abcdef",
+        Kind.PERSON: "write the person's object ID, in small letters: teams:01234567-89ab-cdef-0123-456789abcdef",
         Kind.CHANNEL: "write the channel's ID, found in its link: teams:19:0123abcd@thread.tacv2",
     },
     "local": {

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.directory import WorkspaceId
 from bot.ports import Ids
 from storage.archive import SqlArchive
+from storage.conversations import SqlConversations
 from storage.engine import create_engine, is_sqlite
 from storage.migrate import migrate
 from storage.outbox import SqlOutbox
@@ -70,6 +71,10 @@ class Database:
     def people(self, workspace: WorkspaceId) -> SqlPeople:
         """What is known of the people of a workspace; `await people.load()` once before use."""
         return SqlPeople(workspace, self.writing, self.reading)
+
+    def conversations(self, workspace: WorkspaceId) -> SqlConversations:
+        """Where people and channels can be reached; `await conversations.load()` once before use."""
+        return SqlConversations(workspace, self.writing, self.reading)
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[Transaction]:

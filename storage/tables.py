@@ -195,6 +195,14 @@ groups = Table(
     Column("members", Text, nullable=False),
 )
 
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("reference", Text, nullable=False),
+)
+
 counters = Table(
     "counters",
     metadata,

@@ -129,7 +129,7 @@ directory.yaml:29: calendar 'Holiday Home' is no id; write 1 to 40 small letters
 directory.yaml:29: holidays have no field 'region'; write country or subdivision
 directory.yaml:32: 'slack:C0123ABCD' is a channel, and a person or a group belongs here
 directory.yaml:32: 'local:#x' is a channel, and a person or a group belongs here
-directory.yaml:32: 'teams:bob@example.org' is no ID of a person or a group; write the person's object ID: teams:01234567-89ab-cdef-0123-456789abcdef
+directory.yaml:32: 'teams:bob@example.org' is no ID of a person or a group; write the person's object ID, in small letters: teams:01234567-89ab-cdef-0123-456789abcdef
 directory.yaml:33: 'slack:U0123ABCD' is a person, and a channel belongs here
 directory.yaml:34: role 'support' has no field 'chanel'; did you mean 'channel'?
 directory.yaml:35: role 'lead' is empty; write its fields: owners:, channel:
