@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from bot import answers, forms, pages, wording
-from bot.cards import TIMELINE
+from bot import answers, cards, forms, pages, wording
+from bot.cards import TIMELINE, Desk, Reader
 from bot.commands import LONGEST_TITLE, Act, Actor, Open
 from bot.directory import PersonId
+from bot.effects import Errand
 from bot.errors import NotFound, OutOfTurn, Told, Unreadable
 from bot.events import Acknowledged, HandedOver, MoreTimeTaken, PersonEvent, Released
 from bot.grammar import Ask, Deed, Misread, Question, Words, read
-from bot.message import Form, FormErrors, Reply, Subject
+from bot.message import Card, Form, FormErrors, Reply, Subject
 from bot.permissions import Action, demand
 from bot.plan import LANGUAGES, Language
 from bot.ports import Archive, Directories, People, Plans
@@ -42,6 +43,7 @@ class Receives(Protocol):
     ) -> Reply | FormErrors: ...
     async def shortcut(self, actor: Actor, words: str, link: str | None, *, request: str) -> Reply: ...
     async def new(self, actor: Actor, *, request: str) -> Reply: ...
+    async def drawn(self, actor: Actor, subject: str) -> Card | None: ...
     def language(self, actor: Actor) -> Language: ...
 
 
@@ -130,6 +132,21 @@ class Reception:
     async def new(self, actor: Actor, *, request: str) -> Reply:
         """The empty form."""
         return await self.typed(actor, "", request=request)
+
+    async def drawn(self, actor: Actor, subject: str) -> Card | None:
+        """The card of an entry for this very reader: their buttons, their language.
+
+        None when they may not see it, or when the entry is over: then the card that everybody sees says all there is.
+        """
+        about = Subject.read(subject)
+        try:
+            escalation = await self._service.show(actor, about.escalation) if about else None
+        except Told:
+            return None
+        if not about or not escalation or not escalation.is_open or about.entry != escalation.entry.number:
+            return None
+        desk = Desk(self._service.situation(), self._name)
+        return cards.draw(escalation, about.entry, Errand.POST, Reader(self.language(actor), actor.person), desk)
 
     # What was typed
 

@@ -31,7 +31,6 @@ LONG_MODULES = {
 }
 LONG_FUNCTIONS = {
     "app.py:built": "the parts are named and put together once, without a decision",
-    "app.py:run": "likewise, for Slack",
     "app.py:demo": "likewise, for the local chat",
     "adapters/slack/connection.py:bolt_app": "one registration after another",
     "bot/entering.py:enter": "entry, fact and effects of one step, mostly named arguments",
@@ -58,6 +57,8 @@ done = []
 quiet = {"socket.connect", "socket.bind", "subprocess.Popen", "os.system", "os.mkdir", "os.remove", "os.rename"}
 
 def watch(event, details):
+    if event == "socket.bind" and details[1] == ("::1", 0):
+        return  # urllib3, below botbuilder, looks once whether this machine has IPv6
     if event in quiet or (event == "open" and set(str(details[1])) & set("wax+")):
         done.append(f"{event} {details[:2]}")
 

@@ -1,6 +1,7 @@
 """The settings, from the environment, `.env` or a directory of secrets; wrong ones are named, all at once."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,8 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 from bot.errors import ConfigurationError, Problem
 
 PREFIX = "ECHELON_"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 DOTENV = ".env"
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
 """Names a directory with one file per secret, called like the setting (Docker and Kubernetes mount them so)."""
@@ -33,13 +36,32 @@ class Settings(BaseSettings):
         SecretStr("sqlite:///.data/echelon.db"),
         description="sqlite:///path for one machine, postgresql://user:password@host/name for more than one.",
     )
-    slack_mode: Literal["socket", "http"] = Field(
-        "socket", description="socket needs no public address; http needs one, and the signing secret."
+    slack_mode: Literal["socket", "http", "off"] = Field(
+        "socket",
+        description="socket needs no public address; http needs one, and the signing secret; off is without Slack.",
     )
     slack_bot_token: SecretStr | None = Field(None, description="Bot User OAuth Token, xoxb-…: docs/slack.md.")
     slack_app_token: SecretStr | None = Field(None, description="App-level token, xapp-…; for socket mode.")
     slack_signing_secret: SecretStr | None = Field(None, description="Signing secret; for http mode.")
     slack_api_url: str = Field("https://slack.com/api/", description="Another one only for GovSlack or a test server.")
+    teams_app_id: str | None = Field(
+        None, description="The bot's application id in Azure; set, it connects Microsoft Teams: docs/teams.md."
+    )
+    teams_app_password: SecretStr | None = Field(None, description="Its client secret; for SingleTenant.")
+    teams_tenant_id: str | None = Field(None, description="The tenant whose people are heard.")
+    teams_app_type: Literal["SingleTenant", "UserAssignedMSI"] = Field(
+        "SingleTenant", description="UserAssignedMSI is a managed identity: no secret to keep."
+    )
+    teams_service_url: str = Field(
+        "https://smba.trafficmanager.net/teams/", description="Another one only for GCC, GCC High or a test server."
+    )
+    teams_openid_url: str = Field(
+        "https://login.botframework.com/v1/.well-known/openidconfiguration", description="Likewise."
+    )
+    teams_login_url: str = Field("https://login.microsoftonline.com", description="Likewise.")
+    teams_anonymous: bool = Field(
+        False, description="Only for a local emulator: nothing is signed, and only this machine is heard."
+    )
     host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /slack/events listen.")
     port: int = Field(8080, ge=1, le=65535, description="Likewise; the demo's page, too.")
     admit_guests: bool = Field(False, description="Whether guests of the workspace may use Echelon.")
@@ -119,11 +141,32 @@ def _wanted(field: FieldInfo) -> str:
     return "plain text"
 
 
+def platforms(settings: Settings) -> frozenset[str]:
+    """The platforms that the settings connect."""
+    connected = {
+        "slack": settings.slack_mode != "off",
+        "teams": bool(settings.teams_app_id) or settings.teams_anonymous,
+    }
+    return frozenset(name for name, wanted in connected.items() if wanted)
+
+
 def missing(settings: Settings) -> Iterator[Problem]:
-    """What `run` needs: the directory file, and Slack's settings, none of them missing or looking like another one."""
+    """What `run` needs: the directory file, and what each platform asks for, none of it missing or looking like another."""
     if not settings.directory_file.exists():
         said = f"there is no file {str(settings.directory_file)!r}; write one (docs/directory.md), or name the one you have"
         yield Problem(variable("directory_file"), said)
+    if not platforms(settings):
+        said = (
+            "no platform is connected; connect Slack (docs/slack.md), or Teams by ECHELON_TEAMS_APP_ID (docs/teams.md)"
+        )
+        yield Problem(variable("slack_mode"), said)
+    yield from _missing_for_slack(settings)
+    yield from _missing_for_teams(settings)
+
+
+def _missing_for_slack(settings: Settings) -> Iterator[Problem]:
+    if settings.slack_mode == "off":
+        return
     wanted = [("slack_bot_token", "xoxb-", "the Bot User OAuth Token")]
     if settings.slack_mode == "socket":
         wanted.append(("slack_app_token", "xapp-", "the app-level token, or ECHELON_SLACK_MODE=http"))
@@ -135,3 +178,20 @@ def missing(settings: Settings) -> Iterator[Problem]:
             yield Problem(variable(name), f"it is not set; it needs {what} (docs/slack.md)")
         elif not value.get_secret_value().startswith(begins):
             yield Problem(variable(name), f"it does not begin with {begins}; it needs {what} (docs/slack.md)")
+
+
+def _missing_for_teams(settings: Settings) -> Iterator[Problem]:
+    if settings.teams_anonymous and settings.host not in LOOPBACK:
+        said = (
+            f"it needs ECHELON_HOST=127.0.0.1: with {settings.host!r} anybody who reaches the port could pose as Teams"
+        )
+        yield Problem(variable("teams_anonymous"), said)
+    if settings.teams_anonymous or not settings.teams_app_id:
+        return
+    for name in ("teams_app_id", "teams_tenant_id"):
+        value: str = getattr(settings, name) or ""
+        if not _UUID.fullmatch(value):
+            yield Problem(variable(name), f"{value!r} will not do; write the id as Azure shows it (docs/teams.md)")
+    if settings.teams_app_type == "SingleTenant" and not settings.teams_app_password:
+        said = "it is not set; it needs the client secret, or ECHELON_TEAMS_APP_TYPE=UserAssignedMSI (docs/teams.md)"
+        yield Problem(variable("teams_app_password"), said)

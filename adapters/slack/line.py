@@ -92,3 +92,6 @@ class SlackLine:
             return NOT_YET
         health = self._health()
         return "ok" if health.ready else health.problem or "no socket is open"
+
+    async def close(self) -> None:
+        """Nothing is kept open: the SDK's client opens a session for each call."""

@@ -35,14 +35,14 @@ async def serve(
     return runner
 
 
-async def until_stopped(work: Coroutine[None, None, None] | None = None) -> None:
-    """Run `work`, if any, until SIGTERM or SIGINT; then cancel it and wait for its end."""
+async def until_stopped(*works: Coroutine[None, None, None]) -> None:
+    """Run `works`, if any, until SIGTERM or SIGINT; then cancel them and wait for their end."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(work) if work else None
+        tasks = [group.create_task(work) for work in works]
         await stop.wait()
         log.info("Stopping: what is under way is finished, the rest waits in the database", extra={"action": "stop"})
-        if task:
+        for task in tasks:
             task.cancel()

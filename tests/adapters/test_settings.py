@@ -85,7 +85,7 @@ def test_every_setting_is_documented_with_its_default():
     [
         ("ECHELON_PORT", "eighty", "'eighty' will not do; write a whole number from 1 to 65535"),
         ("ECHELON_PORT", "70000", "'70000' will not do; write a whole number from 1 to 65535"),
-        ("ECHELON_SLACK_MODE", "sockets", "'sockets' will not do; write socket or http"),
+        ("ECHELON_SLACK_MODE", "sockets", "'sockets' will not do; write socket, http or off"),
         ("ECHELON_ADMIT_GUESTS", "maybe", "'maybe' will not do; write true or false"),
         ("ECHELON_LOG_LEVEL", "loud", "'loud' will not do; write debug, info, warning or error"),
         ("ECHELON_SLACK_BOT_TOKN", BOT_TOKEN, "there is no such setting (it is in the environment); did you mean "
@@ -251,3 +251,11 @@ def test_an_empty_value_counts_as_not_set(place: Path, monkeypatch: pytest.Monke
     settings = read_settings()
 
     assert (settings.port, settings.matrix_folder) == (8080, None)
+
+
+def test_anonymous_teams_is_refused_where_others_could_reach_it(place: Path):
+    status, said = app(place, "run", ECHELON_SLACK_MODE="off", ECHELON_TEAMS_ANONYMOUS="true", ECHELON_HOST="192.0.2.1")
+
+    assert status == 2
+    assert "ECHELON_TEAMS_ANONYMOUS: it needs ECHELON_HOST=127.0.0.1" in said
+    assert "Traceback" not in said

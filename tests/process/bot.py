@@ -79,10 +79,16 @@ class Process:
 
 @asynccontextmanager
 async def running(
-    slack: SlackServer, folder: Path, port: int, *, bells: str = "apscheduler", **settings: str
+    slack: SlackServer,
+    folder: Path,
+    port: int,
+    *,
+    bells: str = "apscheduler",
+    directory: str = DIRECTORY,
+    **settings: str,
 ) -> AsyncIterator[Process]:
     """Start Echelon against `slack` with its files in `folder`; killed at the end if it still runs."""
-    (folder / "directory.yaml").write_text(DIRECTORY, encoding="utf-8")
+    (folder / "directory.yaml").write_text(directory, encoding="utf-8")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("ECHELON_")},
         "ECHELON_DIRECTORY_FILE": str(folder / "directory.yaml"),
