@@ -4,28 +4,22 @@ Bolt parses first and answers 500 with a traceback to junk; here a request that 
 https://docs.slack.dev/authentication/verifying-requests-from-slack
 """
 
-import asyncio
 import hashlib
 import hmac
 import json
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from aiohttp import ClientError, web
+from aiohttp import web
 
+from adapters.door import SLOWEST, Door, Turned, media_type
 from adapters.slack.payloads import Body, Malformed, plausible
 from bot.ports import Clock
 
-LARGEST = 256 * 1024
-SLOWEST = 10.0
 SKEW = 300
-REMEMBERED = 600.0
-MOST_REMEMBERED = 20_000
 MOST_FIELDS = 100
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 TIMESTAMP, SIGNATURE = "X-Slack-Request-Timestamp", "X-Slack-Signature"
@@ -42,31 +36,17 @@ class Answer:
     content_type: str = "text/plain"
 
 
-class Turned(Exception):
-    """A request that is turned away: status and a few words."""
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(status, words)
-        self.answer = Answer(status, words)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    answer: "asyncio.Future[Answer]"
-    until: float
-
-
 Handle = Callable[[Body], Awaitable[Answer]]
 
 
-class Guard:
+class Guard(Door[Answer]):
     """Lets through what Slack signed, once. The secret is that of the one app that this process serves."""
 
     def __init__(self, secret: str, clock: Clock, *, slowest: float = SLOWEST) -> None:
         if not secret:
             raise ValueError("a signing secret is needed to tell Slack's requests from forged ones")
-        self._secret, self._clock, self._slowest = secret.encode(), clock, slowest
-        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+        super().__init__(clock, slowest=slowest)
+        self._secret = secret.encode()
 
     async def serve(self, request: web.Request, handle: Handle) -> web.Response:
         """The answer to a request: that of `handle` for what is genuine, a short refusal for anything else."""
@@ -74,19 +54,8 @@ class Guard:
             answer = await self._admitted(request, handle)
         except Turned as turned:
             log.info("a request to Slack's door was turned away: %d %s", *turned.args, extra=_TURNED)
-            return await self._turn_away(request, _response(turned.answer))
+            return await self._turn_away(request, _response(Answer(turned.status, turned.words)))
         return _response(answer)
-
-    async def _turn_away(self, request: web.Request, response: web.Response) -> web.Response:
-        """Answer and hang up. Left to itself, aiohttp would wait for the rest of the body, and trip over a broken one."""
-        with suppress(Turned):
-            await self._read(request)
-        if not request.content.is_eof():
-            response.force_close()
-            await response.prepare(request)
-            await response.write_eof()
-            request.protocol.force_close()
-        return response
 
     async def _admitted(self, request: web.Request, handle: Handle) -> Answer:
         content_type = self._at_a_glance(request)
@@ -100,15 +69,7 @@ class Guard:
         """The content type, if nothing about the request is wrong before its body is read."""
         if request.method != "POST":
             raise Turned(405, "POST only")
-        if (request.content_length or 0) > LARGEST:
-            raise Turned(413, "too large")
-        if request.headers.get("Content-Encoding", "identity") != "identity":
-            raise Turned(415, "no content encoding")
-        kind, _, parameters = request.headers.get("Content-Type", "").partition(";")
-        charset = parameters.strip().lower().replace('"', "").removeprefix("charset=")
-        if kind.strip().lower() not in {JSON, FORM} or charset not in {"", "utf-8", "utf8"}:
-            raise Turned(415, "JSON or a form, in UTF-8")
-        return kind.strip().lower()
+        return media_type(request, {JSON, FORM}, "JSON or a form, in UTF-8")
 
     def _signature(self, headers: Mapping[str, str]) -> tuple[bytes, bytes]:
         """(timestamp, signature), if they look like such and are of these minutes."""
@@ -124,40 +85,9 @@ class Guard:
     def _expected(self, timestamp: bytes, raw: bytes) -> bytes:
         return b"v0=" + hmac.new(self._secret, b"v0:" + timestamp + b":" + raw, hashlib.sha256).hexdigest().encode()
 
-    async def _read(self, request: web.Request) -> bytes:
-        """The whole body, if it comes soon and is not too large, whatever its length was said to be."""
-        raw = bytearray()
-        try:
-            async with asyncio.timeout(self._slowest):
-                async for chunk in request.content.iter_any():
-                    raw += chunk
-                    if len(raw) > LARGEST:
-                        raise Turned(413, "too large")
-        except TimeoutError:
-            raise Turned(400, "too slow") from None
-        except (web.RequestPayloadError, ClientError, ConnectionError):
-            raise Turned(400, "broken off") from None
-        return bytes(raw)
-
     async def _once(self, digest: bytes, body: Body, handle: Handle) -> Answer:
-        """The answer of the first time. Only what went well is remembered: Slack may ask again for the rest."""
-        now = self._clock.monotonic()
-        while self._seen and (len(self._seen) >= MOST_REMEMBERED or next(iter(self._seen.values())).until < now):
-            self._seen.popitem(last=False)
-        if seen := self._seen.get(digest):
-            return await asyncio.shield(seen.answer)
-        first: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._seen[digest] = _Seen(first, now + REMEMBERED)
-        try:
-            answer = await handle(body)
-        except BaseException:
-            self._seen.pop(digest, None)
-            first.set_result(Answer(503))
-            raise
-        if answer.status != 200:
-            self._seen.pop(digest, None)
-        first.set_result(answer)
-        return answer
+        """The answer of the first time: Slack may send the same again."""
+        return await self._first_answer(digest, lambda: handle(body), Answer(503))
 
 
 def read_body(raw: bytes, content_type: str) -> Body:

@@ -4,30 +4,24 @@ Microsoft's SDK answers 500 with a traceback to junk and looks at neither tenant
 costs a signature check at most, and is told 401 or 403 and nothing else.
 """
 
-import asyncio
 import hashlib
 import ipaddress
 import json
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aiohttp import ClientError, web
+from aiohttp import web
 
+from adapters.door import SLOWEST, Door, Turned, media_type
 from adapters.teams.connector import Allowed
 from adapters.teams.keys import KeysAway
 from adapters.teams.payloads import Body, Malformed, plausible, text
 from adapters.teams.tokens import CHANNEL, Forged, Proof, Verifier
 from bot.ports import Clock
 
-LARGEST = 256 * 1024
 DEEPEST = 40
-SLOWEST = 10.0
-REMEMBERED = 600.0
-MOST_REMEMBERED = 20_000
 JSON = "application/json"
 
 log = logging.getLogger(__name__)
@@ -41,24 +35,10 @@ class Answer:
     body: Mapping[str, Any] | None = None
 
 
-class Turned(Exception):
-    """A request that is turned away: status and a few words."""
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(status, words)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    answer: "asyncio.Future[Answer]"
-    until: float
-
-
 Handle = Callable[[Body, Mapping[str, Any]], Awaitable[Answer]]
 
 
-class Guard:
+class Guard(Door[Answer]):
     """Lets through what Teams signed for this app and these tenants; what is delivered twice is answered twice, done once.
 
     `verifier` None is the anonymous mode of a local emulator: only requests from this very machine are heard.
@@ -73,9 +53,9 @@ class Guard:
         allowed: Allowed,
         slowest: float = SLOWEST,
     ) -> None:
-        self._verifier, self._clock, self._slowest = verifier, clock, slowest
+        super().__init__(clock, slowest=slowest)
+        self._verifier = verifier
         self._tenants, self._allowed = tenants, allowed
-        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
 
     async def serve(self, request: web.Request, handle: Handle) -> web.Response:
         """The answer to a request: that of `handle` for what is genuine, a short refusal for anything else."""
@@ -89,22 +69,11 @@ class Guard:
         raw = json.dumps(answer.body, ensure_ascii=False).encode("utf-8", "replace")
         return web.Response(status=answer.status, body=raw, content_type=JSON, charset="utf-8")
 
-    async def _turn_away(self, request: web.Request, response: web.Response) -> web.Response:
-        """Answer and hang up. Left to itself, aiohttp would wait for the rest of the body, and trip over a broken one."""
-        with suppress(Turned):
-            await self._read(request)
-        if not request.content.is_eof():
-            response.force_close()
-            await response.prepare(request)
-            await response.write_eof()
-            request.protocol.force_close()
-        return response
-
     async def _admitted(self, request: web.Request, handle: Handle) -> Answer:
         if request.method != "POST":
             raise Turned(405, "POST only")
         proof = await self._proof(request)
-        self._at_a_glance(request)
+        media_type(request, {JSON}, "JSON, in UTF-8")
         raw = await self._read(request)
         body = read_body(raw)
         self._of_ours(body, proof)
@@ -122,16 +91,6 @@ class Guard:
         except KeysAway:
             raise Turned(503, "the keys of Teams are not known") from None
 
-    def _at_a_glance(self, request: web.Request) -> None:
-        if (request.content_length or 0) > LARGEST:
-            raise Turned(413, "too large")
-        if request.headers.get("Content-Encoding", "identity") != "identity":
-            raise Turned(415, "no content encoding")
-        kind, _, parameters = request.headers.get("Content-Type", "").partition(";")
-        charset = parameters.strip().lower().replace('"', "").removeprefix("charset=")
-        if kind.strip().lower() != JSON or charset not in {"", "utf-8", "utf8"}:
-            raise Turned(415, "JSON, in UTF-8")
-
     def _of_ours(self, body: Body, proof: Proof | None) -> None:
         """Whether this activity is of Teams, of the token, of a host that is trusted, and of an organisation of ours."""
         service_url = text(body, "serviceUrl", default="")
@@ -144,40 +103,10 @@ class Guard:
         if (proof is not None and not told) or not told <= self._tenants:
             raise Turned(403, "another tenant")
 
-    async def _read(self, request: web.Request) -> bytes:
-        """The whole body, if it comes soon and is not too large, whatever its length was said to be."""
-        raw = bytearray()
-        try:
-            async with asyncio.timeout(self._slowest):
-                async for chunk in request.content.iter_any():
-                    raw += chunk
-                    if len(raw) > LARGEST:
-                        raise Turned(413, "too large")
-        except TimeoutError:
-            raise Turned(400, "too slow") from None
-        except (web.RequestPayloadError, ClientError, ConnectionError):
-            raise Turned(400, "broken off") from None
-        return bytes(raw)
-
     async def _once(self, digest: bytes, body: Body, proof: Proof | None, handle: Handle) -> Answer:
-        """The answer of the first time. Only what went well is remembered: Teams may ask again for the rest."""
-        now = self._clock.monotonic()
-        while self._seen and (len(self._seen) >= MOST_REMEMBERED or next(iter(self._seen.values())).until < now):
-            self._seen.popitem(last=False)
-        if seen := self._seen.get(digest):
-            return await asyncio.shield(seen.answer)
-        first: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._seen[digest] = _Seen(first, now + REMEMBERED)
-        try:
-            answer = await handle(body, proof.claims if proof else {})
-        except BaseException:
-            self._seen.pop(digest, None)
-            first.set_result(Answer(503))
-            raise
-        if answer.status != 200:
-            self._seen.pop(digest, None)
-        first.set_result(answer)
-        return answer
+        """The answer of the first time: Teams may send the same again."""
+        claims: Mapping[str, Any] = proof.claims if proof else {}
+        return await self._first_answer(digest, lambda: handle(body, claims), Answer(503))
 
 
 def tenants(body: Body) -> frozenset[str]:

@@ -12,10 +12,11 @@ from urllib.parse import quote, urlencode
 import pytest
 from aiohttp import ClientSession, web
 
+from adapters.door import LARGEST, REMEMBERED
 from adapters.slack.answers import Answers
 from adapters.slack.connection import bolt_app, http_handler
 from adapters.slack.gateway import web_client
-from adapters.slack.guard import LARGEST, REMEMBERED, SIGNATURE, TIMESTAMP, Answer, Guard, read_body
+from adapters.slack.guard import SIGNATURE, TIMESTAMP, Answer, Guard, read_body
 from adapters.slack.listeners import Installation, Listeners
 from adapters.slack.people import SlackPeople
 from bot.directory import Directory, WorkspaceId

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
+from adapters.door import LARGEST, Turned
 from adapters.teams.connector import Allowed
-from adapters.teams.guard import DEEPEST, LARGEST, Answer, Guard, Turned, read_body
+from adapters.teams.guard import DEEPEST, Answer, Guard, read_body
 from adapters.teams.http import Http
 from adapters.teams.keys import AGAIN_AFTER, Keys
 from adapters.teams.tokens import Forged, Verifier
