@@ -56,7 +56,7 @@ def open_form(draft: Draft, plans: Plans, language: Language) -> Form:
         Input("details", _said(language, "form_details"), Kind.TEXT, required=False, initial=draft.details),
         _choice_of_matrix(matrix, plans, language),
         *((_choice_of_type(types, chosen, language),) if types else ()),
-        _choice_of_start(_any_plan(plans, matrix), start, language),
+        _choice_of_start(plans.any_plan(matrix), start, language),
         reason,
     )
     return Form(
@@ -187,12 +187,6 @@ def _choice_of_start(plan: Plan, start: int | None, language: Language) -> Input
     )
     label = _said(language, "form_start")
     return Input("start", label, Kind.CHOICE, initial=str(start or ""), options=options, required=False)
-
-
-def _any_plan(plans: Plans, matrix: str) -> Plan:
-    """The levels are the same for every issue type of a matrix; only their actions differ."""
-    types = plans.issue_types(matrix)
-    return plans.plan(matrix, types[0][0] if types else None)
 
 
 def _escalate_inputs(escalation: Escalation, given: Deed, at: Situation, language: Language) -> tuple[Input, ...]:

@@ -54,6 +54,10 @@ class Plans(Protocol):
         """(id, title) of its issue types, in its order; empty when it has none. Raises Unreadable for an unknown one."""
         ...
 
+    def any_plan(self, matrix: str) -> Plan:
+        """The plan of the first issue type: its levels are those of all types but for their actions. Raises Unreadable."""
+        ...
+
     def plan(self, matrix: str, issue_type: str | None) -> Plan:
         """The plan for an issue type. Raises Unreadable for an unknown matrix or type, or when one is needed."""
         ...

@@ -217,12 +217,8 @@ class Reception:
 
     def _who(self, role: str, language: Language) -> Reply:
         at = self._service.situation()
-        matrices = tuple((self._plans.title(name), self._levels(name)) for name in self._plans.names())
+        matrices = tuple((self._plans.title(name), self._plans.any_plan(name).levels) for name in self._plans.names())
         return answers.page(pages.who(matrices, role, language, at), language)
-
-    def _levels(self, matrix: str) -> pages.Levels:
-        types = self._plans.issue_types(matrix)
-        return self._plans.plan(matrix, types[0][0] if types else None).levels
 
     async def _language_chosen(self, actor: Actor, typed: str) -> Reply:
         chosen = wording.language_of({"français": "fr", "francais": "fr", "english": "en"}.get(typed, typed))
@@ -346,7 +342,7 @@ class Reception:
         return [(id, [words for _, words in title.versions]) for id, title in self._plans.issue_types(matrix)]
 
     def _roles(self) -> frozenset[str]:
-        return frozenset(level.role for name in self._plans.names() for level in self._levels(name))
+        return frozenset(level.role for name in self._plans.names() for level in self._plans.any_plan(name).levels)
 
     def _named(self, words: str) -> str:
         """Words with each mention replaced by the person's name: user text is kept as plain text."""

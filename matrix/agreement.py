@@ -115,8 +115,7 @@ def _unmet(file: DirectoryFile, shelf: MatrixShelf, matrix: str) -> Iterator[Pro
         yield Problem(
             file.place("calendars"), f"the matrix {matrix!r} asks for a calendar {calendar!r}: describe it here"
         )
-    types = shelf.issue_types(matrix)
-    plan = shelf.plan(matrix, types[0][0] if types else None)
+    plan = shelf.any_plan(matrix)
     for ordinal in directory.unheard(plan):
         role = plan.level(ordinal).role
         said = (

@@ -57,6 +57,10 @@ class MatrixShelf:
         named = (found.calendar, *(level.calendar for level in found.levels))
         return frozenset(calendar for calendar in named if calendar is not None)
 
+    def any_plan(self, matrix: str) -> Plan:
+        """The plan of the first issue type: its levels are those of all types but for their actions."""
+        return self.plan(matrix, next((name for name, _ in self.issue_types(matrix)), None))
+
     def plan(self, matrix: str, issue_type: str | None) -> Plan:
         """A plan. Raises Unreadable as `plan_for` does, too."""
         return plan_for(self._named(matrix), issue_type)

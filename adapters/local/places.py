@@ -22,13 +22,9 @@ class Ladder:
 
 
 def ladders(plans: Plans, first: str | None) -> tuple[Ladder, ...]:
-    """One per matrix, `first` ahead; the levels are the same for all issue types of a matrix but for the actions."""
-    found: list[Ladder] = []
-    for name in sorted(plans.names(), key=lambda name: name != first):
-        types = plans.issue_types(name)
-        plan = plans.plan(name, types[0][0] if types else None)
-        found.append(Ladder(name, plans.title(name), plan.levels))
-    return tuple(found)
+    """One per matrix, `first` ahead."""
+    names = sorted(plans.names(), key=lambda name: name != first)
+    return tuple(Ladder(name, plans.title(name), plans.any_plan(name).levels) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
