@@ -9,12 +9,10 @@ import argparse
 import asyncio
 import logging
 import os
-import secrets
 import sys
 import zoneinfo
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -44,23 +42,21 @@ from adapters.web.health import routes as health_routes
 from adapters.web.serving import serve, until_stopped
 from bot.commands import Standing
 from bot.delivery import Chat
-from bot.directory import Address, Directory, GroupMembers, PersonId
+from bot.directory import Directory
 from bot.errors import ConfigurationError, Problem, StoreUnavailable
-from bot.ports import Clock, Ids, Membership, People, Plans
+from bot.ports import Clock, Membership, People
 from bot.readers import Readers
-from bot.reception import Receives, Reception
-from bot.service import Service
+from bot.reception import Receives
 from matrix.agreement import Files, read_files
-from scheduler.calendar import BusinessCalendar, NamedCalendars
+from matrix.fixed import FixedDirectories
+from scheduler.calendar import BusinessCalendar
 from scheduler.clock import SystemClock
-from scheduler.pump import Pump
-from scheduler.timers import SilentBells, Timers
+from scheduler.engine import Engine
 from scheduler.wiring import ApsBells
 from storage.conversations import SqlConversations
 from storage.database import Database
 from storage.engine import is_new
 from storage.ids import RandomIds
-from storage.people import SqlPeople
 from storage.single import only_process
 
 zoneinfo.reset_tzpath(to=())  # the pinned tzdata, not whatever the machine has: both must agree on every deadline
@@ -77,130 +73,12 @@ STALE_SWEEP = 10.0
 """Seconds without a sweep after which /readyz says so: the guard sweeps every second."""
 
 
-class FixedDirectories:
-    """The directory of a file, read once at the start; groups are asked of the platform's own book."""
-
-    def __init__(self, directory: Directory, members: GroupMembers = lambda group: ()) -> None:
-        self._directory = directory
-        self._members = members
-
-    def current(self) -> Directory:
-        """The directory."""
-        return self._directory
-
-    def members(self, group: Address) -> tuple[PersonId, ...]:
-        """The members of a group as last told."""
-        return self._members(group)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """The parts that belong together, whatever the platform."""
-
-    database: Database
-    service: Service
-    reception: Reception
-    pump: Pump
-    timers: Timers
-    bells: ApsBells | None
-
-    @classmethod
-    def built(
-        cls,
-        *,
-        database: Database,
-        clock: Clock,
-        ids: Ids,
-        plans: Plans,
-        people: SqlPeople,
-        directories: FixedDirectories,
-        readers: Readers,
-        chat: Chat,
-        membership: Membership,
-        ring: type[ApsBells] | None = None,
-        admitted: frozenset[Standing] = frozenset({Standing.MEMBER}),
-        pace: Mapping[str, float] | None = None,
-    ) -> "Engine":
-        """Put the parts together around a database that is migrated."""
-        directory = directories.current()
-        workspace, calendars = directory.workspace, NamedCalendars(directory.calendars, directory.calendar)
-
-        def wake() -> None:
-            timers.ring()
-            pump.wake()
-
-        service = Service(
-            workspace=workspace,
-            units=database.units,
-            archive=database.archive(),
-            clock=clock,
-            ids=ids,
-            plans=plans,
-            directories=directories,
-            calendars=lambda: calendars,
-            membership=membership,
-            admitted=admitted,
-            after_commit=wake,
-        )
-        pump = Pump(
-            outbox=database.outbox(),
-            archive=database.archive(),
-            service=service,
-            chat=chat,
-            readers=readers,
-            clock=clock,
-            jitter=lambda: secrets.randbelow(1000) / 1000,
-            pace=pace,
-        )
-        bells = ring(clock, lambda: timers.ring()) if ring else None
-        timers = Timers(
-            service=service,
-            archive=database.archive(),
-            bells=bells or SilentBells(),
-            clock=clock,
-            after=pump.wake,
-        )
-        reception = Reception(
-            service=service, plans=plans, directories=directories, people=people, archive=database.archive()
-        )
-        return cls(
-            database=database,
-            service=service,
-            reception=reception,
-            pump=pump,
-            timers=timers,
-            bells=bells,
-        )
-
-    async def settle(self) -> None:
-        """Handle what is due and carry what that led to, until nothing is left. Only while `running`."""
-        await self.timers.idle()
-        await self.pump.quiet()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        """Timers, guard and pump at work; stopped in the reverse order of their need."""
-        if self.bells:
-            self.bells.start()
-        try:
-            async with asyncio.TaskGroup() as group:
-                parts = (self.timers.run(), self.timers.guard(), self.pump.run())
-                tasks = [group.create_task(part) for part in parts]
-                self.timers.ring()
-                yield
-                for task in tasks:
-                    task.cancel()
-        finally:
-            if self.bells:
-                self.bells.stop()
-
-
 def parts_of_health(engine: Engine, clock: Clock, **more: Part) -> dict[str, Part]:
     """What /readyz asks."""
 
     async def database() -> str:
         try:
-            await engine.database.ping()
+            await engine.store.ping()
         except StoreUnavailable:
             return "does not answer"
         return OK
@@ -227,7 +105,7 @@ async def run(settings: Settings) -> None:
         readers = Readers(directories, people)
         lines = connected(settings, directories, readers, conversations, clock)
         engine = Engine.built(
-            database=database,
+            store=database,
             clock=clock,
             ids=RandomIds(clock),
             plans=files.plans,
@@ -348,7 +226,7 @@ async def demo(settings: Settings) -> None:
         readers = Readers(directories, people)
         chat = LocalChat(store, Places.of(files.directory), Renderer(readers.name), clock, url)
         engine = Engine.built(
-            database=database,
+            store=database,
             clock=clock,
             ids=RandomIds(clock),
             plans=files.plans,

@@ -4,5 +4,6 @@ values      plan, directory, rich, facts, effects, events, state, message, comma
 rules       permissions (the one table) · schedule · escalation (`advance`, the one rule)
             and its parts deeds, clockwork, entering, outcome · forecast · roster · grammar
 words       wording, languages/ · cards, letters, pages, answers, forms
-the rest    ports, delivery (what is asked of the outside) · service (the use cases) · readers · reception (the conversation)
+the rest    ports, delivery, signals (what is asked of the outside)
+            service (the use cases) · readers · reception (the conversation)
 """

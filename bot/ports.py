@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from bot.delivery import Parcel
+from bot.delivery import Outbox, Parcel
 from bot.directory import Address, Directory, PersonId, WorkspaceId
 from bot.facts import LedgerRow
 from bot.message import Profile
@@ -232,4 +232,24 @@ class Archive(Protocol):
 
     async def next_due(self) -> datetime | None:
         """The earliest `next_due` of all open escalations."""
+        ...
+
+
+class Store(Protocol):
+    """Everything that is stored."""
+
+    def units(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """One unit of work."""
+        ...
+
+    def archive(self) -> Archive:
+        """For reading."""
+        ...
+
+    def outbox(self) -> Outbox:
+        """The parcels, leased in the name of this process."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when the database does not answer."""
         ...

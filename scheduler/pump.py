@@ -17,6 +17,7 @@ from bot.ports import Archive, Clock
 from bot.readers import Readers
 from bot.schedule import Situation
 from bot.service import Service
+from bot.signals import Signals, Silence
 from bot.state import Escalation
 
 IN_FLIGHT = 32
@@ -49,6 +50,7 @@ class Pump:
         clock: Clock,
         jitter: Callable[[], float],
         pace: Mapping[str, float] | None = None,
+        signals: Signals | None = None,
     ) -> None:
         self._outbox = outbox
         self._archive = archive
@@ -58,6 +60,7 @@ class Pump:
         self._clock = clock
         self._jitter = jitter
         self._pace = pace or {}
+        self._signals = signals or Silence()
         self._wake = asyncio.Event()
         self._quiet = asyncio.Event()
         self._in_flight: set[Address | str] = set()
@@ -109,6 +112,7 @@ class Pump:
             return await self._lease()
         except (StoreUnavailable, Conflict) as error:
             log.warning("The store is away; messages wait: %s", error, extra={"action": "pump_store_away"})
+            self._signals.trouble("store_away")
         except Exception:  # a bug must not end the engine: timers run in the same group
             log.exception("The outbox could not be read", extra={"action": "pump_failed"})
         return []

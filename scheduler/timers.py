@@ -8,6 +8,7 @@ from typing import Protocol
 from bot.errors import Conflict, StoreUnavailable
 from bot.ports import Archive, Bell, Clock
 from bot.service import Service
+from bot.signals import Signals, Silence
 
 BATCH = 100
 """Rows per transaction: 8,600 to 28,000 rows a second, and people's writes get in between (docs/architecture.md)."""
@@ -38,13 +39,21 @@ class Timers:
     """The one task that moves escalations when their time has come."""
 
     def __init__(
-        self, *, service: Service, archive: Archive, bells: Bells, clock: Clock, after: Callable[[], None]
+        self,
+        *,
+        service: Service,
+        archive: Archive,
+        bells: Bells,
+        clock: Clock,
+        after: Callable[[], None],
+        signals: Signals | None = None,
     ) -> None:
         self._service = service
         self._archive = archive
         self._bells = bells
         self._clock = clock
         self._after = after
+        self._signals = signals or Silence()
         self._bell = asyncio.Event()
         self._idle = asyncio.Event()
         self._stepped = False
@@ -75,6 +84,7 @@ class Timers:
                 await self.sweep()
             except (StoreUnavailable, Conflict) as error:
                 log.warning("The sweep waits: %s", error, extra={"action": "sweep_waits"})
+                self._signals.trouble("store_away")
             except Exception:  # a bug must not end the engine: /readyz tells that no sweep has come to its end
                 log.exception("The sweep failed", extra={"action": "sweep_failed"})
             else:
@@ -115,6 +125,7 @@ class Timers:
             await asyncio.sleep(GUARD_SECONDS)
             if abs(self._apart() - apart) > STEP:
                 log.warning("The wall clock stepped by %.1f s", self._apart() - apart, extra={"action": "clock_step"})
+                self._signals.trouble("clock_step")
                 self._stepped = True
                 apart = self._apart()
             self.ring()

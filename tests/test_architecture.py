@@ -30,7 +30,7 @@ LONG_MODULES = {
     "scheduler/calendar.py": "the arithmetic of working time, whose parts need one another",
 }
 LONG_FUNCTIONS = {
-    "app.py:built": "the parts are named and put together once, without a decision",
+    "scheduler/engine.py:built": "the parts are named and put together once, without a decision",
     "app.py:demo": "likewise, for the local chat",
     "adapters/slack/connection.py:bolt_app": "one registration after another",
     "bot/entering.py:enter": "entry, fact and effects of one step, mostly named arguments",

@@ -201,14 +201,14 @@ async def test_an_assignee_of_two_consecutive_levels_is_pinged_again(a_world: Ma
 async def test_a_damaged_row_is_put_aside_and_does_not_stop_the_others(world: World, damage: str) -> None:
     await world.says("opener", "first")
     await world.says("opener", "second")
-    async with world.engine.database.engine.begin() as connection:
+    async with world.database.engine.begin() as connection:
         await connection.execute(text(f"{damage} where number = 1"))
 
     world.clock.forward(minutes=16)
     await world.ticks()
 
     assert (await world.escalation(2)).entry.level == 2
-    async with world.engine.database.engine.connect() as connection:
+    async with world.database.engine.connect() as connection:
         kinds = (await connection.execute(text("select kind from ledger where kind = 'parked'"))).all()
     assert len(kinds) >= 1
 

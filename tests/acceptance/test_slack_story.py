@@ -12,12 +12,13 @@ from aiohttp import web
 
 from adapters.slack.gateway import web_client
 from adapters.slack.line import Access, SlackLine
-from app import Engine, FixedDirectories
 from bot.directory import Directory, WorkspaceId
 from bot.readers import Readers
 from bot.state import Escalation
 from matrix.directory_file import load_directory
+from matrix.fixed import FixedDirectories
 from matrix.shelf import MatrixShelf
+from scheduler.engine import Engine
 from storage.database import Database
 from tests.acceptance.world import FRIDAY
 from tests.fakes import CountingIds, FakeClock
@@ -69,7 +70,7 @@ class SlackWorld:
         return [message.words for message in self.slack.ephemerals(user)]
 
     async def escalation(self, number: int = 1) -> Escalation:
-        return await self.engine.database.archive().by_number(WorkspaceId("acme"), number)
+        return await self.engine.store.archive().by_number(WorkspaceId("acme"), number)
 
 
 @pytest.fixture(params=["socket", "http"])
@@ -115,7 +116,7 @@ class Connection:
             client=client, access=Access(**secret), directory=directories.current, names=readers.name, clock=clock
         )
         engine = Engine.built(
-            database=self._database,
+            store=self._database,
             clock=clock,
             ids=CountingIds("0192"),
             plans=MatrixShelf.open(),

@@ -12,12 +12,13 @@ from adapters.slack.gateway import web_client
 from adapters.slack.line import Access, SlackLine
 from adapters.switchboard import Memberships, Switchboard
 from adapters.teams.line import Registration, TeamsLine
-from app import Engine, FixedDirectories
 from bot.directory import WorkspaceId
 from bot.readers import Readers
 from bot.state import Escalation
 from matrix.directory_file import load_directory
+from matrix.fixed import FixedDirectories
 from matrix.shelf import MatrixShelf
+from scheduler.engine import Engine
 from storage.database import Database
 from tests.acceptance.world import FRIDAY
 from tests.fakes import CountingIds, FakeClock
@@ -94,7 +95,7 @@ class TeamsWorld:
         return [card for card in self.cards(to) if card.words.startswith("ESC-")][-1]
 
     async def escalation(self, number: int = 1) -> Escalation:
-        return await self.engine.database.archive().by_number(WorkspaceId("acme"), number)
+        return await self.engine.store.archive().by_number(WorkspaceId("acme"), number)
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ async def connected(stack: AsyncExitStack, database: Database, slack_levels: int
     slack_line = SlackLine(client=client, access=access, directory=directories.current, names=readers.name, clock=clock)
     lines = {"teams": line, "slack": slack_line}
     engine = Engine.built(
-        database=database,
+        store=database,
         clock=clock,
         ids=CountingIds("0192"),
         plans=MatrixShelf.open(),
@@ -238,7 +239,7 @@ async def test_someone_without_the_app_sends_the_ping_to_the_channel(world: Team
     await world.does(await world.door.direct_message("checkout fails", person("opener")))
 
     assert any("could not be reached directly" in message.words for message in world.teams.messages(channel("rep")))
-    rows = await world.engine.database.archive().ledger((await world.escalation()).id)
+    rows = await world.engine.store.archive().ledger((await world.escalation()).id)
     assert any(row.fact.kind == "not_delivered" for row in rows)
 
 
@@ -255,7 +256,7 @@ async def test_every_forged_token_is_refused_and_nothing_reaches_the_core(
         assert "Traceback" not in str(body), name
 
     assert "Traceback" not in caplog.text
-    assert await world.engine.database.archive().next_due() is None
+    assert await world.engine.store.archive().next_due() is None
 
 
 async def test_an_escalation_crosses_from_slack_to_teams_with_one_state(crossing: TeamsWorld) -> None:

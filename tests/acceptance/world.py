@@ -7,7 +7,6 @@ from itertools import count
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from app import Engine, FixedDirectories
 from bot import wording
 from bot.commands import Actor, Standing
 from bot.directory import (
@@ -26,8 +25,10 @@ from bot.ports import Clock
 from bot.readers import Readers
 from bot.rich import Rich
 from bot.state import Escalation
+from matrix.fixed import FixedDirectories
 from matrix.loader import load_matrix
 from matrix.shelf import MatrixShelf
+from scheduler.engine import Engine
 from scheduler.wiring import ApsBells
 from storage.database import Database
 from tests.acceptance.recording import RecordingChat
@@ -84,6 +85,7 @@ class World:
     engine: Engine
     clock: FakeClock
     chat: RecordingChat
+    database: Database
     requests: "count[int]" = field(default_factory=lambda: count(1))
 
     # What people do
@@ -150,7 +152,7 @@ class World:
 
     async def until(self, target: datetime) -> None:
         """Likewise, to an instant."""
-        archive = self.engine.database.archive()
+        archive = self.engine.store.archive()
         while (due := await archive.next_due()) and due < target:
             self.clock.to(due + timedelta(milliseconds=1))
             await self.ticks()
@@ -165,10 +167,10 @@ class World:
     # What there is
 
     async def escalation(self, number: int = 1) -> Escalation:
-        return await self.engine.database.archive().by_number(WorkspaceId("acme"), number)
+        return await self.engine.store.archive().by_number(WorkspaceId("acme"), number)
 
     async def rows(self, number: int = 1) -> Sequence[LedgerRow]:
-        return await self.engine.database.archive().ledger((await self.escalation(number)).id)
+        return await self.engine.store.archive().ledger((await self.escalation(number)).id)
 
     async def ledger(self, number: int = 1) -> list[str]:
         """The kinds of the ledger rows, with the code where it tells more."""
@@ -198,7 +200,7 @@ async def built_world(
     people = database.people(WorkspaceId("acme"))
     await people.load()
     engine = Engine.built(
-        database=database,
+        store=database,
         clock=clock,
         ids=CountingIds("e"),
         plans=shelf,
@@ -211,7 +213,7 @@ async def built_world(
     )
     if engine.bells and isinstance(clock, FakeClock):
         engine.bells.start()
-    return World(engine, clock, chat)  # type: ignore[arg-type]
+    return World(engine, clock, chat, database)  # type: ignore[arg-type]
 
 
 class MakeWorld(Protocol):

@@ -23,11 +23,12 @@ from adapters.local.render import Renderer
 from adapters.local.routes import LocalWeb
 from adapters.local.store import LocalStore
 from adapters.local.talk import words_for_echelon
-from app import Engine, FixedDirectories
 from bot.errors import StoreUnavailable
 from bot.readers import Readers
 from matrix.directory_file import read_directory
+from matrix.fixed import FixedDirectories
 from matrix.shelf import MatrixShelf
+from scheduler.engine import Engine
 from storage.database import Database
 from tests.fakes import CountingIds
 
@@ -109,7 +110,7 @@ async def page(tmp_path: Path, empty_database: Path) -> AsyncIterator[Page]:
     async with LocalStore.opened(tmp_path / "chat.db") as store:
         chat = LocalChat(store, Places.of(directory), Renderer(readers.name), clock, "http://127.0.0.1:8080/")
         engine = Engine.built(
-            database=database,
+            store=database,
             clock=clock,
             ids=ids,
             plans=plans,
