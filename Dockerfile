@@ -2,7 +2,9 @@
 FROM python:3.12-slim AS environment
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-COPY requirements.txt /tmp/requirements.txt
+# --build-arg REQUIREMENTS=requirements-otel.txt adds OpenTelemetry.
+ARG REQUIREMENTS=requirements.txt
+COPY ${REQUIREMENTS} /tmp/requirements.txt
 RUN python -m venv /opt/echelon \
     && /opt/echelon/bin/python -m pip install --require-hashes --only-binary :all: -r /tmp/requirements.txt
 

@@ -3,19 +3,25 @@
 #
 #   PYTHON=/path/to/python3      which Python to build the environment with
 #   CHROMIUM=/path/to/chromium   which browser `make look` drives
-#   ARGS="…"                     more words for `app.py demo`, `run` (and `check`, by hand)
+#   ARGS="…"                     more words for `app.py demo`, `run` (and `check`, by hand), for `bench` and for `drill`
 #   PYTEST_ARGS="-x -k friday"   more words for pytest in `test` and `look`
+#   WORKERS=                     one test after the other, in one process
+#   LIVES=5000 STEPS=100         how long `make machine` goes on, on each database
 #   LOCK_ARGS="--upgrade"        more words for uv in `lock`
 
 VENV = .venv
 PY = $(VENV)/bin/python
 PRODUCT = $(VENV)/requirements.installed
 TOOLS = $(VENV)/requirements-dev.installed
+BENCH = $(VENV)/requirements-bench.installed
 UV = uv==0.13.9
+WORKERS = -n auto --maxprocesses 4 --dist worksteal
+LIVES = 100
+STEPS = 100
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help demo run doctor test guard look check format lock migrate clean
+.PHONY: help demo run doctor test guard machine slow drill look bench check format lock migrate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,14 +36,26 @@ doctor: $(PRODUCT) ## Say everything that is wrong with settings and files; ARGS
 	@$(PY) app.py check $(ARGS)
 
 test: $(TOOLS) ## Run the tests, all but those that need a browser
-	@$(PY) -m pytest $(PYTEST_ARGS)
+	@$(PY) -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 guard: $(TOOLS) ## Run the stories with APScheduler switched off: the guard alone keeps every promise
-	@$(PY) -m pytest --bells none $(PYTEST_ARGS) tests/acceptance tests/scheduler tests/process
+	@$(PY) -m pytest $(WORKERS) --bells none --ignore tests/process/test_failpoints.py $(PYTEST_ARGS) tests/acceptance tests/scheduler tests/process
+
+machine: $(TOOLS) ## Let random lives run against the promises on both databases; LIVES=5000 for a night
+	@$(PY) -m pytest -n 2 --lives $(LIVES) --steps $(STEPS) $(PYTEST_ARGS) tests/acceptance/test_machine.py
+
+slow: $(TOOLS) ## Run the tests that wait for real leases and windows to end; some minutes
+	@$(PY) -m pytest -m slow $(PYTEST_ARGS)
 
 look: $(TOOLS) ## Drive the demo in a real browser; the screenshots land in look/
 	@$(find_chromium); \
 	mkdir -p look && CHROMIUM="$$chromium" $(PY) -m pytest -m look $(PYTEST_ARGS) tests/look
+
+bench: $(BENCH) ## Measure the engine beside others, and the limit; writes docs/benchmarks.md (ARGS="--quick": does it run?)
+	@PYTHONUNBUFFERED=1 $(PY) -m benchmarks $(ARGS)
+
+drill: $(TOOLS) ## Kill, freeze, fill, corrupt and cut everything; the report says what was lost (ARGS="--quick", "--kills 200")
+	@$(PY) -m drill $(ARGS)
 
 check: $(TOOLS) ## Lint, formatting, types, import contracts, requirements: all of them, then the verdict
 	@failed=; \
@@ -66,8 +84,10 @@ lock: ## Pin and hash what pyproject.toml asks for; keeps today's versions unles
 	  --python "$$place/bin/python" --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  pyproject.toml $(LOCK_ARGS) "$$@"; }; \
 	compile --output-file requirements.txt && \
+	compile --extra otel --constraint requirements.txt --output-file requirements-otel.txt && \
 	compile --extra dev --constraint requirements.txt --output-file requirements-dev.txt && \
-	echo 'requirements.txt and requirements-dev.txt hold what pyproject.toml asks for'
+	compile --extra dev --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt && \
+	echo 'requirements.txt, -otel, -dev and -bench hold what pyproject.toml asks for'
 
 clean: ## Remove the environment, the caches and the screenshots; databases stay
 	rm -rf $(VENV) look .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -75,14 +95,14 @@ clean: ## Remove the environment, the caches and the screenshots; databases stay
 
 # The environment. A stamp tells which requirements it was built from; an interpreter that is gone or that was replaced
 # makes every stamp old. What the developers' file pins holds the product's as well, hence the second stamp.
-$(PRODUCT) $(TOOLS): $(VENV)/%.installed: %.txt $(PY)
+$(PRODUCT) $(TOOLS) $(BENCH): $(VENV)/%.installed: %.txt $(PY)
 	@if ! $(PY) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	  $(find_python); \
 	  echo "Making $(VENV) with $$python" && "$$python" -m venv --clear $(VENV) || exit; \
 	fi; \
 	echo 'Installing $< into $(VENV); the first time takes about a minute' && \
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $< && \
-	touch $(if $(findstring -dev,$@),$(PRODUCT)) $@
+	touch $(if $(findstring -bench,$@),$(PRODUCT) $(TOOLS)) $(if $(findstring -dev,$@),$(PRODUCT)) $@
 
 $(PY): ;
 

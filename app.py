@@ -3,24 +3,31 @@
 app.py demo     the local web chat: no account, a database of its own, a clock that can be moved
 app.py run      Slack for real
 app.py check    what is wrong with the settings and files; with --live, also asks the platform
+app.py audit, export, forget    look into the database beside a bot that may be running on it: docs/audit.md
 """
 
-import argparse
 import asyncio
 import logging
 import os
 import sys
 import zoneinfo
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from argparse import Namespace
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
+from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.console import maintenance
+from adapters.console.commands import MAINTENANCE, read_arguments
 from adapters.console.logs import log_to_stderr
-from adapters.console.settings import Settings, missing, platforms, read_settings
+from adapters.console.moving import moved
+from adapters.console.settings import Settings, missing, platforms, read_settings, secrets_of
 from adapters.local.clock import MovableClock
 from adapters.local.demo import DIRECTORY_FILE, STORY
 from adapters.local.gateway import LocalChat
@@ -29,7 +36,7 @@ from adapters.local.render import Renderer
 from adapters.local.routes import LocalWeb
 from adapters.local.store import LocalStore
 from adapters.slack.checks import problems as slack_live_problems
-from adapters.slack.gateway import web_client
+from adapters.slack.gateway import sending, web_client
 from adapters.slack.line import Access, SlackLine
 from adapters.switchboard import Memberships, Switchboard
 from adapters.teams.checks import problems as teams_live_problems
@@ -39,25 +46,40 @@ from adapters.teams.package import build as teams_package
 from adapters.teams.references import References
 from adapters.web.health import OK, Part
 from adapters.web.health import routes as health_routes
+from adapters.web.heartbeat import WebHeartbeat
+from adapters.web.metrics import Metrics
+from adapters.web.scrape import Reading, Readings, Stored
+from adapters.web.scrape import route as metrics_route
 from adapters.web.serving import serve, until_stopped
+from adapters.web.spans import Spans, spans_to
+from adapters.web.walls import Remotes
 from bot.commands import Standing
 from bot.delivery import Chat
-from bot.directory import Directory
+from bot.directory import Address, Directory, PersonId
 from bot.errors import ConfigurationError, Problem, StoreUnavailable
+from bot.failpoints import VARIABLE as FAILPOINT
+from bot.failpoints import arm, failpoint
+from bot.limits import Limits
 from bot.ports import Clock, Membership, People
 from bot.readers import Readers
 from bot.reception import Receives
+from bot.signals import Signals, Together
 from matrix.agreement import Files, read_files
 from matrix.fixed import FixedDirectories
+from scheduler.auditor import Rounds
 from scheduler.calendar import BusinessCalendar
-from scheduler.clock import SystemClock
+from scheduler.clock import SharedClock, SystemClock
 from scheduler.engine import Engine
+from scheduler.refresh import LOCKS_SECONDS, Load, keep_fresh
+from scheduler.watchdog import Watchdog
 from scheduler.wiring import ApsBells
 from storage.conversations import SqlConversations
 from storage.database import Database
-from storage.engine import is_new
+from storage.engine import is_file, is_new
 from storage.ids import RandomIds
+from storage.move import move
 from storage.single import only_process
+from storage.visiting import visiting
 
 zoneinfo.reset_tzpath(to=())  # the pinned tzdata, not whatever the machine has: both must agree on every deadline
 
@@ -69,11 +91,75 @@ SLACK_PACE = 1.0
 
 DOORS = {"slack": "/slack/events", "teams": "/api/messages"}
 VERSION = "0.1.0"
+STEP_SHOWN = 3600.0
+"""Seconds that a step of the wall clock is shown in /readyz."""
 STALE_SWEEP = 10.0
 """Seconds without a sweep after which /readyz says so: the guard sweeps every second."""
 
 
-def parts_of_health(engine: Engine, clock: Clock, **more: Part) -> dict[str, Part]:
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is told of the work to those who watch over it."""
+
+    metrics: Metrics
+    watchdog: Watchdog
+    spans: Spans | None
+    signals: Signals
+
+    @classmethod
+    def of(cls, clock: Clock, *, otel_endpoint: str | None = None) -> "Watch":
+        """Raises ConfigurationError when spans are wanted and cannot be made."""
+        metrics = Metrics(VERSION)
+        spans = spans_to(otel_endpoint, clock, VERSION) if otel_endpoint else None
+        return cls(metrics, Watchdog(clock, metrics), spans, Together(metrics, spans) if spans else metrics)
+
+    def routes(
+        self, engine: Engine, database: Database, clock: Clock, *, token: SecretStr | None = None, **more: Part
+    ) -> list[web.RouteDef]:
+        """/healthz, /readyz and /metrics."""
+        self.metrics.registry.register(Readings(readings(engine, clock, self.watchdog)))
+        stored = Stored(database.counts(), clock)
+        return [
+            *health_routes(
+                parts_of_health(engine, clock, self.watchdog, **more), clock, {"clock": lambda: stepped(engine, clock)}
+            ),
+            metrics_route(self.metrics.registry, stored, token.get_secret_value() if token else None),
+        ]
+
+    async def end(self) -> None:
+        """Send the last spans, outside the loop: the collector may be slow."""
+        if self.spans:
+            await asyncio.to_thread(self.spans.close)
+
+
+def readings(engine: Engine, clock: Clock, watchdog: Watchdog) -> dict[str, tuple[str, Reading]]:
+    """Gauges that are read at each scrape."""
+    return {
+        "sweep_age_seconds": (
+            "Since the last batch of a sweep was stored",
+            lambda: clock.monotonic() - engine.timers.last_sweep,
+        ),
+        "audit_findings": (
+            "What the last audit found",
+            lambda: float(len(engine.auditor.findings)) if engine.auditor else 0.0,
+        ),
+        "audit_age_seconds": (
+            "Since the last audit came to its end",
+            lambda: clock.monotonic() - engine.auditor.audited if engine.auditor else 0.0,
+        ),
+        "loop_lag_seconds": ("The longest that the event loop was late within the last minute", watchdog.lag),
+    }
+
+
+def stepped(engine: Engine, clock: Clock) -> str | None:
+    """A note for /readyz: the wall clock stepped within the last hour."""
+    step = engine.timers.stepped
+    if step is None or (ago := clock.monotonic() - step.at) > STEP_SHOWN:
+        return None
+    return f"the wall clock stepped by {step.seconds:+.1f} s, {ago / 60:.0f} min ago"
+
+
+def parts_of_health(engine: Engine, clock: Clock, watchdog: Watchdog, **more: Part) -> dict[str, Part]:
     """What /readyz asks."""
 
     async def database() -> str:
@@ -85,9 +171,14 @@ def parts_of_health(engine: Engine, clock: Clock, **more: Part) -> dict[str, Par
 
     async def sweep() -> str:
         age = clock.monotonic() - engine.timers.last_sweep
-        return OK if age < STALE_SWEEP else f"the last sweep was {age:.0f} s ago"
+        stale = f"the last sweep was {age:.0f} s ago" if age >= STALE_SWEEP else ""
+        return engine.timers.trouble or stale or OK
 
-    return {"database": database, "sweep": sweep, **more}
+    async def loop() -> str:
+        return watchdog.word()
+
+    audit: dict[str, Part] = {"audit": engine.auditor.health} if engine.auditor else {}
+    return {"database": database, "sweep": sweep, "loop": loop, **audit, **more}
 
 
 async def run(settings: Settings) -> None:
@@ -96,8 +187,10 @@ async def run(settings: Settings) -> None:
     files = files_or_problems(settings, problems)
     if problems or files is None:
         raise ConfigurationError(tuple(problems))
-    clock, directory = SystemClock(), files.directory
-    async with opened(settings.database_url.get_secret_value(), clock) as database:
+    url, directory = settings.database_url.get_secret_value(), files.directory
+    clock = clock_of(url)
+    watch = Watch.of(clock, otel_endpoint=settings.otel_endpoint)
+    async with opened(url, clock) as database:
         people, conversations = database.people(directory.workspace), database.conversations(directory.workspace)
         await people.load()
         await conversations.load()
@@ -117,19 +210,56 @@ async def run(settings: Settings) -> None:
             ring=ApsBells if settings.bells == "apscheduler" else None,
             admitted=admitted(settings),
             pace={"slack": SLACK_PACE},
+            signals=watch.signals,
+            limits=limits(settings),
+            rounds=rounds(settings, database),
         )
         ready = {name: line.ready for name, line in lines.items()}
         doors = [web.route("*", DOORS[name], line.serve) for name, line in lines.items()]
+        remotes = Remotes(settings.trusted_proxies.split(","))
+        health = watch.routes(engine, database, clock, token=settings.metrics_token, **ready)
         runner = await serve(
-            [*health_routes(parts_of_health(engine, clock, **ready)), *doors], settings.host, settings.port
+            [*health, *doors], settings.host, settings.port, clock=clock, remotes=remotes, signals=watch.signals
         )
+        failpoint("app.listening")
         try:
             async with engine.running():
-                await until_stopped(*(line.run(engine.reception, people) for line in lines.values()))
+                heard = [line.run(engine.reception, people) for line in lines.values()]
+                await until_stopped(
+                    watch.watchdog.run(), *heard, *kept_with_others(clock, database, people.load, conversations.load)
+                )
         finally:
+            failpoint("app.stopping")
             await runner.cleanup()
             for line in lines.values():
                 await line.close()
+            await watch.end()
+
+
+def clock_of(url: str) -> SystemClock | SharedClock:
+    """The machine's time where it has the database to itself, the server's where others may disagree about theirs."""
+    return SystemClock() if is_file(url) else SharedClock()
+
+
+def kept_with_others(
+    clock: SystemClock | SharedClock, database: Database, *loads: Load
+) -> list[Coroutine[None, None, None]]:
+    """What keeps this process at one with other replicas: the time, what is remembered, what is locked. None on a file."""
+    if not isinstance(clock, SharedClock):
+        return []
+    return [clock.keep(), keep_fresh(*loads), keep_fresh(database.end_frozen, every=LOCKS_SECONDS)]
+
+
+def rounds(settings: Settings, database: Database) -> Rounds:
+    """What the auditor works with."""
+    url, days = settings.heartbeat_url, settings.retention_days
+    return Rounds(
+        audits=database.audits(),
+        housekeeping=database.housekeeping(),
+        heartbeat=WebHeartbeat(url.get_secret_value()) if url else None,
+        retention=timedelta(days=days) if days else None,
+        every=float(settings.audit_seconds),
+    )
 
 
 class Line(Protocol):
@@ -214,6 +344,7 @@ async def demo(settings: Settings) -> None:
     folder = settings.demo_folder
     folder.mkdir(parents=True, exist_ok=True)
     clock, directories = MovableClock(), FixedDirectories(files.directory)
+    watch = Watch.of(clock)
     url = f"http://127.0.0.1:{settings.port}/"
     async with (
         opened(f"sqlite:///{folder / 'echelon.db'}", clock) as database,
@@ -236,6 +367,7 @@ async def demo(settings: Settings) -> None:
             chat=Switchboard({"local": chat}),
             membership=Memberships({"local": chat}),
             ring=ApsBells,
+            limits=limits(settings),
         )
         local = LocalWeb(
             reception=engine.reception,
@@ -246,11 +378,12 @@ async def demo(settings: Settings) -> None:
             settle=engine.settle,
             story=STORY,
         )
-        runner = await serve(health_routes(parts_of_health(engine, clock)), "127.0.0.1", settings.port, local.app())
+        health = watch.routes(engine, database, clock)
+        runner = await serve(health, "127.0.0.1", settings.port, local.app(), clock=clock, signals=watch.signals)
         try:
             async with engine.running():
                 print(f"Echelon's demo is open at {url} (Ctrl+C ends it)", flush=True)
-                await until_stopped()
+                await until_stopped(watch.watchdog.run())
         finally:
             await runner.cleanup()
 
@@ -262,8 +395,12 @@ async def opened(url: str, clock: Clock) -> AsyncGenerator[Database]:
         database = Database.open(url, RandomIds(clock))
         try:
             await database.migrate()
+            failpoint("app.after_migrate")
+            if isinstance(clock, SharedClock):
+                await clock.follow(database.time)
             if database.alone:
                 await database.outbox().reclaim(clock.now())
+                failpoint("app.after_reclaim")
             yield database
         except StoreUnavailable as error:
             raise ConfigurationError((Problem("ECHELON_DATABASE_URL", str(error)),)) from None
@@ -272,9 +409,10 @@ async def opened(url: str, clock: Clock) -> AsyncGenerator[Database]:
 
 
 def slack_client(settings: Settings) -> AsyncWebClient:
-    """The Web API with the bot's token."""
+    """The Web API with the bot's token, and a session that whoever asked closes. Only within the running loop."""
     token = settings.slack_bot_token
-    return web_client(token.get_secret_value() if token else "", base_url=settings.slack_api_url)
+    url = settings.slack_api_url
+    return web_client(token.get_secret_value() if token else "", base_url=url, session=sending(url))
 
 
 def slack_access(settings: Settings) -> Access:
@@ -291,6 +429,15 @@ def admitted(settings: Settings) -> frozenset[Standing]:
     return frozenset({Standing.MEMBER, *(standing for standing, may in also.items() if may)})
 
 
+def limits(settings: Settings) -> Limits:
+    """How much people may ask for."""
+    return Limits.of(
+        requests=settings.limit_requests,
+        openings=settings.limit_openings,
+        channel_openings=settings.limit_channel_openings,
+    )
+
+
 async def check(settings: Settings, *, live: bool) -> tuple[Problem, ...]:
     """Everything that is wrong; with `live`, Slack is asked, too."""
     problems = list(missing(settings))
@@ -305,8 +452,9 @@ async def live_problems(settings: Settings, directory: Directory) -> AsyncIterat
     """What the platforms themselves say."""
     if settings.slack_mode != "off":
         app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
+        client = slack_client(settings)
         async for problem in slack_live_problems(
-            slack_client(settings),
+            client,
             directory,
             token="ECHELON_SLACK_BOT_TOKEN",  # noqa: S106 - the setting's name
             app_token=app_token if settings.slack_mode == "socket" else None,
@@ -314,6 +462,8 @@ async def live_problems(settings: Settings, directory: Directory) -> AsyncIterat
             admitted=admitted(settings),
         ):
             yield problem
+        if client.session:
+            await client.session.close()
     if settings.teams_app_id and not settings.teams_anonymous:
         async for problem in teams_live(settings, directory):
             yield problem
@@ -370,26 +520,57 @@ async def database_problems(url: str) -> tuple[Problem, ...]:
     return ()
 
 
+async def maintain(settings: Settings, asked: Namespace) -> int:
+    """A command that looks into the database beside a bot that may be running on it; its exit status."""
+    url, clock = settings.database_url.get_secret_value(), SystemClock()
+    try:
+        async with visiting(url, RandomIds(clock)) as database:
+            now = clock.now() if database.alone else await database.time()
+            if asked.command == "audit":
+                books = database.audits()
+                return await (
+                    maintenance.verify(books, asked.reference) if asked.what else maintenance.audit(books, now)
+                )
+            if asked.command == "export":
+                return await maintenance.export(database.export(now), asked.out)
+            problems: list[Problem] = []
+            files = files_or_problems(settings, problems)
+            if files is None:
+                raise ConfigurationError((*missing(settings), *problems))
+            directory, person = files.directory, PersonId(Address(asked.person))
+            roles = [role for role, binding in directory.roles.items() if person in binding.owners]
+            return await maintenance.forget(
+                database.erasure(), directory.workspace, person, now, yes=asked.yes, roles=roles
+            )
+    except StoreUnavailable as error:
+        raise ConfigurationError((Problem("ECHELON_DATABASE_URL", str(error)),)) from None
+
+
+async def move_database(source: str, target: str) -> int:
+    """Copy a SQLite file into a PostgreSQL database and say what to do next. Raises ConfigurationError."""
+    clock = SystemClock()
+    done = await move(source, target, ids=RandomIds(clock), now=clock.now())
+    print(moved(done.rows, done.whole, done.broken, source=source))
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 when something is to be mended first."""
-    parser = argparse.ArgumentParser(prog="app.py", description="Echelon: on-call escalation in chat.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="the local web chat: no account needed")
-    commands.add_parser("run", help="connect to Slack and work")
-    packing = commands.add_parser("teams-package", help="make the zip that is uploaded to Teams")
-    packing.add_argument("--out", type=Path, default=Path("echelon-teams.zip"), help="where to write it")
-    packing.add_argument("--domain", help="the public host of the messaging endpoint")
-    checking = commands.add_parser("check", help="say everything that is wrong with settings and files")
-    checking.add_argument("--live", action="store_true", help="also ask Slack: token, scopes, channels, people")
-    asked = parser.parse_args(arguments)
+    asked = read_arguments(arguments)
     os.umask(0o077)  # what Echelon writes is for its own user
+    arm(os.environ.get(FAILPOINT, ""))
     try:
         settings = read_settings()
-        log_to_stderr(settings.log_level)
+        hidden = {*secrets_of(settings), os.environ.get("IDENTITY_HEADER", "")}
+        log_to_stderr(settings.log_level, settings.log_format, secrets=hidden)
         if asked.command == "teams-package":
             return write_package(settings, asked.out, asked.domain)
         if asked.command == "check":
             return report(asyncio.run(check(settings, live=asked.live)))
+        if asked.command == "move":
+            return asyncio.run(move_database(asked.source, asked.target or settings.database_url.get_secret_value()))
+        if asked.command in MAINTENANCE:
+            return asyncio.run(maintain(settings, asked))
         asyncio.run(demo(settings) if asked.command == "demo" else run(settings))
     except ConfigurationError as error:
         return report(error.problems)

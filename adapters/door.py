@@ -4,6 +4,7 @@ Each platform's guard adds what it knows: whose signature or token counts, and w
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
@@ -12,12 +13,18 @@ from typing import Generic, Protocol, TypeVar
 
 from aiohttp import ClientError, web
 
+from bot.buckets import Buckets, Rate
 from bot.ports import Clock
+
+log = logging.getLogger(__name__)
 
 LARGEST = 256 * 1024
 SLOWEST = 10.0
 REMEMBERED = 600.0
-MOST_REMEMBERED = 20_000
+MOST_REMEMBERED = 5_000
+"""Answers kept, a few KB each; one that is forgotten is found by its request id in the store and changes nothing."""
+NOTED = Rate(each_minute=60, at_once=60)
+"""Lines in the log about requests that were turned away: a flood of them must not fill a disk."""
 
 
 class Answered(Protocol):
@@ -53,7 +60,26 @@ class Door(Generic[A]):
 
     def __init__(self, clock: Clock, *, slowest: float = SLOWEST) -> None:
         self._clock, self._slowest = clock, slowest
+        self._noted, self._unnoted = Buckets(NOTED, clock.monotonic), 0
         self._seen: OrderedDict[bytes, Seen[A]] = OrderedDict()
+
+    def _note(self, turned: Turned, whose: str) -> None:
+        """A line in the log, or a mark to be counted in the next one."""
+        if self._noted.wait(whose):
+            self._unnoted += 1
+            return
+        self._noted.take(whose)
+        more = f", and {self._unnoted} before it" if self._unnoted else ""
+        self._unnoted = 0
+        action = {"action": f"{whose.lower()}_turned_away"}
+        log.info(
+            "a request to the door of %s was turned away: %d %s%s",
+            whose,
+            turned.status,
+            turned.words,
+            more,
+            extra=action,
+        )
 
     async def _turn_away(self, request: web.Request, response: web.Response) -> web.Response:
         """Answer and hang up. Left to itself, aiohttp would wait for the rest of the body, and trip over a broken one."""
@@ -102,13 +128,21 @@ class Door(Generic[A]):
         return answer
 
 
+def only(request: web.Request, name: str) -> str:
+    """The value of a header, "" without one. Raises Turned when there are several: two readers would believe two of them."""
+    values = request.headers.getall(name, ())
+    if len(values) > 1:
+        raise Turned(400, "a header that comes twice")
+    return values[0] if values else ""
+
+
 def media_type(request: web.Request, wanted: Collection[str], words: str) -> str:
     """The media type of a request whose headers are in order. Raises Turned: 413, or 415 with `words`."""
     if (request.content_length or 0) > LARGEST:
         raise Turned(413, "too large")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    if (only(request, "Content-Encoding") or "identity") != "identity":
         raise Turned(415, "no content encoding")
-    kind, _, parameters = request.headers.get("Content-Type", "").partition(";")
+    kind, _, parameters = only(request, "Content-Type").partition(";")
     charset = parameters.strip().lower().replace('"', "").removeprefix("charset=")
     if kind.strip().lower() not in wanted or charset not in {"", "utf-8", "utf8"}:
         raise Turned(415, words)

@@ -1,5 +1,7 @@
 """The sentences that one person gets back: what was done, and why something was not."""
 
+from collections.abc import Sequence
+
 from bot import cards, wording
 from bot.directory import PersonId
 from bot.errors import Told
@@ -11,6 +13,9 @@ from bot.rich import Mention, Rich, Room, Strong, When
 from bot.schedule import Situation
 from bot.service import Done
 from bot.state import Escalation
+
+REFERENCES = 10
+"""References that one sentence names; the others are counted."""
 
 
 def page(shown: Page, language: Language) -> Reply:
@@ -65,6 +70,18 @@ def done(action: Action, result: Done, language: Language, at: Situation) -> Rep
     if action in {Action.ACKNOWLEDGE, Action.REOPEN} and entry.due:
         said = (*said, " ", *wording.say(language, "still_moves_up_at", due=due))
     return Reply(language, said)
+
+
+def taken(escalations: Sequence[Escalation], language: Language) -> Reply:
+    """Which escalations were acknowledged together."""
+    count = len(escalations)
+    if not count:
+        return Reply(language, wording.say(language, "done_acknowledge_mine_none"))
+    names: list[Rich] = [(Strong(one.reference),) for one in escalations[:REFERENCES]]
+    if count > REFERENCES:
+        names.append(wording.say(language, "and_others", count=count - REFERENCES))
+    refs = wording.listed(language, names)
+    return Reply(language, wording.say(language, "done_acknowledge_mine", count=count, refs=refs))
 
 
 def misread(asked: Misread, language: Language) -> Reply:

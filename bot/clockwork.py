@@ -51,7 +51,7 @@ def _window_passed(current: Escalation, due: Deadline | None, at: Situation) -> 
     via = Via.NO_DECISION if entry.asked else Via.WINDOW
     target = heard_from(current, entry.level + 1, at)
     outcome = enter(current, target, at, via=via, began=began, late=late)
-    return replace(outcome, facts=(fact, *outcome.facts))
+    return Outcome(outcome.escalation, (fact, *outcome.facts), outcome.effects)
 
 
 def _stay(current: Escalation, fact: Fact, ended: datetime, at: Situation) -> Outcome:

@@ -1,8 +1,8 @@
 """Carrying messages: parcels (stored effects), the outbox that holds them, the chat that takes them, and the route."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NewType, Protocol
 
 from bot.directory import Address, WorkspaceId
@@ -40,6 +40,8 @@ class Parcel:
 
     `to` is the place it goes to now (None: not yet chosen), `tried` those that have refused, `attempts` the tries at the
     present place; `uncertain` says that an earlier try may have arrived. `target` is the message to edit (REDRAW only).
+    `told` says that a bundle has already told what it says: only its own card is still to come. `lease` names the lease
+    it was taken under: what is marked under a lease that was lost counts as hearsay (see `Outbox.settle`).
     """
 
     id: ParcelId
@@ -53,7 +55,122 @@ class Parcel:
     attempts: int = 0
     uncertain: bool = False
     target: MessageRef | None = None
+    told: bool = False
+    lease: str = ""
 
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one place gets at once, under one lease: a parcel, or those of a bundle, most urgent first.
+
+    `bundle` is the parcel that led the bundle when it was first put together (None: one parcel on its own); `recent` are
+    the instants (UTC, oldest first) at which the place was last called on, as many as `CROWD` + 1.
+    """
+
+    parcels: tuple[Parcel, ...]
+    bundle: ParcelId | None = None
+    recent: tuple[datetime, ...] = ()
+
+    @property
+    def to(self) -> Address | None:
+        """The place; None while a parcel has none yet."""
+        return self.parcels[0].to
+
+    @property
+    def lease(self) -> str:
+        """The name of the lease."""
+        return self.parcels[0].lease
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of the bundle's message: the same as long as it is the same bundle."""
+        return f"bundle:{self.bundle}"
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """An escalation as it is now, and its root cards, oldest first: read together."""
+
+    escalation: Escalation
+    cards: tuple[SentCard, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """It arrived as `ref` (None: an edit of which the platform says nothing), drawn from version `drawn_version`."""
+
+    parcel: Parcel
+    ref: MessageRef | None
+    drawn_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A bundle that says what it says has arrived."""
+
+    parcel: Parcel
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """It is no longer needed: the escalation has moved on. A `reason` makes a "not delivered" row in the ledger."""
+
+    parcel: Parcel
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Uneditable:
+    """The message it was to edit is gone, or can no longer be edited: no edit of it is asked for again."""
+
+    parcel: Parcel
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """Try again at `until` (UTC); a rate limit is no attempt."""
+
+    parcel: Parcel
+    until: datetime
+    attempted: bool
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Send it to another place of its route. `refused` is why the present one did not take it (a ledger row)."""
+
+    parcel: Parcel
+    to: Address
+    refused: str = ""
+
+
+Mark = Delivered | Told | Superseded | Uneditable | Postponed | Moved
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a load: at most one mark for each of its parcels (none: it was ended elsewhere), and of its place.
+
+    `closed_until` is when the place takes the next message, `no_bundle_until` when it takes the next bundle (both UTC;
+    None: nothing new); `called` counts the messages sent that call on somebody to act.
+    """
+
+    load: Load
+    marks: tuple[Mark, ...]
+    closed_until: datetime | None = None
+    no_bundle_until: datetime | None = None
+    called: int = 0
+
+
+CROWD = 3
+"""More messages than this that call on somebody, waiting for a place or sent to it within `CROWDED_FOR`, are a crowd: what
+waits is told in one message."""
+
+CROWDED_FOR = timedelta(minutes=1)
+
+CALLS = frozenset({Errand.PING, Errand.POST, Errand.REMIND, Errand.CARD})
+"""Errands that a bundle may tell."""
 
 CARDS = frozenset({Errand.PING, Errand.POST, Errand.CARD})
 """Errands that leave a root card, edited in place afterwards."""
@@ -101,33 +218,38 @@ class Chat(Protocol):
 
 
 class Outbox(Protocol):
-    """The stored parcels. Every method is one short transaction of its own."""
+    """The stored parcels. Every method is one short transaction of its own, or two."""
 
-    async def lease(self, now: datetime, *, limit: int, busy: frozenset[Address]) -> list[Parcel]:
-        """Take up to `limit` parcels that are due: most urgent first (priority, then highest level, then oldest), at most
-        one per place, none whose place is in `busy`.
+    async def lease(self, now: datetime, *, limit: int, busy: frozenset[Address]) -> list[Load]:
+        """Take what up to `limit` places are to get next: most urgent first (priority, then highest level, then oldest),
+        none whose place is in `busy`.
 
-        A leased parcel comes back by itself when its lease (30 s) runs out, then marked uncertain.
+        A place has one sender at a time, over all processes, and none while it is closed (`Receipt.closed_until`). A crowd
+        is taken as a bundle; parcels that a bundle may tell wait while their place takes none. A lease ends by itself
+        (30 s); its parcels come back marked uncertain, and those of a bundle come back as the same bundle.
         """
         ...
 
-    async def delivered(self, parcel: Parcel, ref: MessageRef | None, *, drawn_version: int, at: datetime) -> None:
-        """It arrived: end the parcel; remember a root card (errands CARDS, not in a thread) or the version now drawn;
-        note it in the ledger where people care; ask for an edit when the escalation has changed since `drawn_version`,
-        and for an edit of older entries' cards when a new entry's post can now be linked.
+    async def current(self, parcels: Sequence[Parcel]) -> Mapping[EscalationId, Current]:
+        """What these parcels are about, as it is now, read at once; what cannot be read is missing."""
+        ...
+
+    async def settle(self, receipts: Sequence[Receipt], *, at: datetime) -> None:
+        """Store what became of loads, all or nothing. Raises Conflict or StoreUnavailable; repeating it does no harm.
+
+        Delivered parcels end; root cards (errands CARDS, not in a thread) or the version now drawn are remembered; people
+        find it in the ledger where they care (NOTED_WHEN_DELIVERED), once; an edit is asked for when the escalation has
+        changed since `drawn_version`, and for older entries' cards when a new entry's post can now be linked. A told
+        parcel stays: less urgent, for its own card; a reminder has nothing more to say and ends.
+
+        Whoever has lost a lease decides nothing: another one may be at work on the parcel. That a message has arrived is
+        no decision but a fact, and is kept all the same: the ledger says so, the card is remembered unless the entry has
+        one at that address, and the parcel ends if nobody holds it; whoever holds it will not note it a second time.
         """
         ...
 
-    async def superseded(self, parcel: Parcel, *, at: datetime, reason: str = "") -> None:
-        """It is no longer needed: the escalation has moved on. A `reason` makes a "not delivered" row in the ledger."""
-        ...
-
-    async def postpone(self, parcel: Parcel, until: datetime, *, attempted: bool, uncertain: bool = False) -> None:
-        """Try again at `until`; a rate limit is no attempt."""
-        ...
-
-    async def move(self, parcel: Parcel, to: Address, *, at: datetime, refused: str = "") -> None:
-        """Send it to another place of its route. `refused` is why the present one did not take it (a ledger row)."""
+    async def reset_waits(self, now: datetime) -> None:
+        """The clock was set back: nothing waits longer than a minute, and no lease lasts longer than it should."""
         ...
 
     async def next_due(self) -> datetime | None:

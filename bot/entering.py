@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot import schedule
 from bot.directory import PersonId
 from bot.effects import Effect, Errand
 from bot.facts import Fact, FactKind, Via
@@ -30,26 +29,26 @@ def enter(
     """A new numbered entry: waiting, nobody has it, fresh window and allowance; the ping, the post and who is told."""
     level = current.plan.level(ordinal)
     number = 1 if via is Via.OPENED else current.entry.number + 1
-    entry = _fresh_entry(level, number, at, via=via, began=began)
-    entry = replace(entry, by=by, reason=reason, late=late if late >= ON_TIME.total_seconds() else 0)
+    due, nudges = at.times(level, began)
+    entry = Entry(
+        number=number,
+        level=level.ordinal,
+        via=via,
+        began_at=began,
+        assignees=at.roster.owners(level.role),
+        due=due,
+        nudges=nudges,
+        late=late if late >= ON_TIME.total_seconds() else 0,
+        reason=reason,
+        by=by,
+    )
     entered = replace(
         current,
         status=Status.WAITING,
         entry=entry,
         ever_assigned=current.ever_assigned | set(entry.assignees),
     )
-    fact = Fact(
-        FactKind.ENTERED,
-        number,
-        by=by,
-        to=entry.assignees,
-        level=ordinal,
-        via=via,
-        at=began,
-        due=entry.due.at if entry.due else None,
-        late=entry.late,
-        text=reason,
-    )
+    fact = _begun(entry)
     told = () if via is Via.OPENED else _told_of_move(current, entry, by)
     effects = (
         *(Effect(Errand.PING, number, person) for person in entry.assignees),
@@ -60,24 +59,26 @@ def enter(
     return Outcome(entered, (fact,), effects)
 
 
+def _begun(entry: Entry) -> Fact:
+    """The ledger row of an entry that begins."""
+    return Fact(
+        FactKind.ENTERED,
+        entry.number,
+        by=entry.by,
+        to=entry.assignees,
+        level=entry.level,
+        via=entry.via,
+        at=entry.began_at,
+        due=entry.due.at if entry.due else None,
+        late=entry.late,
+        text=entry.reason,
+    )
+
+
 def post(level: Level, entry: Entry, at: Situation) -> tuple[Effect, ...]:
     """The post in the role's channel. Without channel and assignees it still goes out: the fallbacks will hear."""
     channel = at.roster.channel(level.role)
     return (Effect(Errand.POST, entry.number, channel),) if channel or not entry.assignees else ()
-
-
-def _fresh_entry(level: Level, number: int, at: Situation, *, via: Via, began: datetime) -> Entry:
-    calendar = at.calendar(level)
-    due = schedule.deadline(level, began, calendar)
-    return Entry(
-        number=number,
-        level=level.ordinal,
-        via=via,
-        began_at=began,
-        assignees=at.roster.owners(level.role),
-        due=due,
-        nudges=schedule.reminders(level, began, due, calendar),
-    )
 
 
 def _told_of_move(current: Escalation, entry: Entry, by: PersonId | None) -> set[PersonId]:

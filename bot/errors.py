@@ -11,12 +11,14 @@ EscalationError                 the root: catch this where a person or an operat
 ├── NobodyHolds                 a plan with a level that nobody would hear of
 ├── Conflict                    the row moved under us; run the use case again
 ├── StoreUnavailable            the database does not answer; nothing was recorded
+│   └── Unsettled               it fell silent in the middle of a commit; perhaps it was
 └── DeliveryError               a chat platform did not take a message
     ├── Refused                 it never will: go to the next place of the route
     └── Unreachable             it may later: try again
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class EscalationError(Exception):
@@ -87,7 +89,15 @@ class Conflict(EscalationError):
 
 
 class StoreUnavailable(EscalationError):
-    """The database does not answer: nothing was recorded, and a person must be told so."""
+    """The database does not answer: nothing was recorded, and a person must be told so, in the words of `sentence`."""
+
+    sentence: ClassVar[str] = "not_recorded"
+
+
+class Unsettled(StoreUnavailable):
+    """The database fell silent in the middle of a commit: it may have been recorded or not, and a person must be told so."""
+
+    sentence: ClassVar[str] = "perhaps_recorded"
 
 
 class DeliveryError(EscalationError):

@@ -26,6 +26,8 @@ class FactKind(StrEnum):
     DELIVERED = "delivered"
     NOT_DELIVERED = "not_delivered"
     PARKED = "parked"
+    REPAIRED = "repaired"
+    ERASED = "erased"
 
 
 class Via(StrEnum):
@@ -65,8 +67,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """A fact with its number in the ledger of one escalation (1, 2, 3 …) and the instant it was recorded."""
+    """A fact with its number in the ledger of one escalation (1, 2, 3 …) and the instant it was recorded.
+
+    Of an `erased` one only the kind and the entry are left.
+    """
 
     seq: int
     recorded_at: datetime
     fact: Fact
+    erased: bool = False

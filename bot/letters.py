@@ -176,6 +176,8 @@ def _variant(fact: Fact, language: Language) -> str:
             return f"entered_{fact.via.value}" if fact.via else "entered_window"
         case FactKind.REMINDED:
             return f"reminded_{fact.code}"
+        case FactKind.REPAIRED if f"fact_repaired_{fact.code}" in wording.CATALOGUES[language]:
+            return f"repaired_{fact.code}"
         case FactKind.RESOLVED if not fact.text:
             return "resolved_plainly"
         case FactKind.CANCELLED if fact.code:

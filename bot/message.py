@@ -97,7 +97,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A short message: a sentence or a few, perhaps with buttons. `loud` asks a channel to show it outside the thread."""
+    """A short message: a sentence or a few, perhaps a list of `items` below it, perhaps buttons."""
 
     language: Language
     text: Rich
@@ -105,6 +105,7 @@ class Line:
     tone: Tone | None = None
     subject: Subject | None = None
     buttons: tuple[Button, ...] = ()
+    items: tuple[Rich, ...] = ()
 
 
 Message = Card | Line

@@ -55,7 +55,11 @@ def _past(escalation: Escalation, rows: tuple[LedgerRow, ...], language: Languag
     hidden = len(shown) - ROWS_SHOWN
     lines: list[Rich] = [wording.say(language, "rows_before", count=hidden)] if hidden > 0 else []
     for row in shown[-ROWS_SHOWN:]:
-        said = letters.fact_in_words(row.fact, escalation, language, at)
+        said = (
+            wording.say(language, "row_erased")
+            if row.erased
+            else letters.fact_in_words(row.fact, escalation, language, at)
+        )
         lines.append((When(row.recorded_at, zone), " · ", *said))
     return tuple(lines)
 

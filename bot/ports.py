@@ -238,6 +238,11 @@ class Archive(Protocol):
 class Store(Protocol):
     """Everything that is stored."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether there is one writer at a time: two at once would only wait for each other."""
+        ...
+
     def units(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """One unit of work."""
         ...

@@ -8,9 +8,10 @@ words of `not_recorded`, that nothing was stored.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
-from bot import answers, cards, forms, pages, wording
+from bot import answers, bundles, cards, forms, pages, patience, wording
 from bot.cards import TIMELINE, Desk, Reader
 from bot.commands import LONGEST_TITLE, Act, Actor, Open
 from bot.directory import PersonId
@@ -224,6 +225,7 @@ class Reception:
         chosen = wording.language_of({"français": "fr", "francais": "fr", "english": "en"}.get(typed, typed))
         if chosen is None:
             raise Unreadable("no_such_language", given=typed, known=", ".join(LANGUAGES))
+        patience.commits()
         await self._people.choose_language(actor.person, chosen)
         return Reply(chosen, wording.say(chosen, "language_chosen"))
 
@@ -233,6 +235,8 @@ class Reception:
         about = Subject.read(subject)
         if about is None:
             raise NotFound("not_found", given="")
+        if (until := bundles.until(about)) and press in {bundles.ACKNOWLEDGE_MINE, bundles.LIST_MINE}:
+            return await self._pressed_together(actor, press, until)
         if press == TIMELINE:
             return await self._shown(actor, about.escalation)
         try:
@@ -247,6 +251,14 @@ class Reception:
         except OutOfTurn:
             await self._service.redraw(about.escalation)
             raise
+
+    async def _pressed_together(self, actor: Actor, press: str, until: datetime) -> Reply:
+        """A button of a message that lists many."""
+        language = self.language(actor)
+        if press == bundles.ACKNOWLEDGE_MINE:
+            return answers.taken(await self._service.acknowledge_all(actor, until), language)
+        found = await self._service.open_ones(actor, mine=actor.seen_in is None)
+        return answers.page(pages.open_list(found, language, self._service.situation()), language)
 
     async def _asked_for_form(self, actor: Actor, action: Action, about: Subject) -> Reply:
         """The dialog, unless the person may not or the button is old: better told before filling it in."""

@@ -1,6 +1,6 @@
 """When an entry's window ends and when somebody is reminded: asked of the calendar once, when something begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.plan import Calendar, Calendars, Deadline, Level, Unit, Window
@@ -11,6 +11,9 @@ HALF, LAST = 0.5, 0.8
 WEEKLY, DAILY, HOURLY = Window(1, Unit.WEEK), Window(1, Unit.DAY), timedelta(hours=1)
 DECISION_AT_LEAST = timedelta(minutes=15)
 
+Times = tuple[Deadline | None, tuple[Nudge, ...]]
+"""When a window ends, and the reminders on the way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -19,6 +22,21 @@ class Situation:
     now: datetime
     calendars: Calendars
     roster: Roster
+    _known: dict[tuple[Window | None, str | None, datetime], Times] = field(
+        init=False, repr=False, compare=False, default_factory=dict[tuple[Window | None, str | None, datetime], Times]
+    )
+
+    def times(self, level: Level, start: datetime) -> Times:
+        """When the window of `level`, begun at `start`, ends, and when those who have it then are reminded.
+
+        In a storm many windows begin together: the calendar is asked once for all that one situation decides.
+        """
+        asked = (level.window, level.calendar, start)
+        if asked not in self._known:
+            calendar = self.calendar(level)
+            due = deadline(level, start, calendar)
+            self._known[asked] = due, reminders(level, start, due, calendar)
+        return self._known[asked]
 
     def calendar(self, level: Level) -> Calendar:
         """The calendar that counts for a level."""

@@ -1,31 +1,41 @@
 """The use cases: load, decide, store, answer. No chat, no SQL, no words."""
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
-from bot.commands import LONGEST_TITLE, Act, Actor, Open, Standing
+from bot.commands import Act, Actor, Open, Standing
 from bot.delivery import Parcel
 from bot.directory import PersonId, WorkspaceId
+from bot.drafting import draft
 from bot.effects import Effect, Errand
-from bot.errors import Conflict, NobodyHolds, NotAllowed, NotFound, OutOfTurn, StoreUnavailable, Unreadable
-from bot.escalation import advance, due_event, opened
-from bot.events import Cancelled, NobodyReached
-from bot.facts import FactKind, LedgerRow, Via
+from bot.errors import NobodyHolds, NotAllowed, NotFound, OutOfTurn
+from bot.escalation import advance, opened
+from bot.events import Acknowledged, Cancelled, NobodyReached
+from bot.facts import LedgerRow
 from bot.outcome import Outcome
 from bot.plan import Calendars, Plan
-from bot.ports import Archive, Clock, Damaged, Directories, Ids, Membership, Overdue, Plans, UnitOfWork, Units
+from bot.ports import Archive, Clock, Directories, Ids, Membership, Plans, UnitOfWork, Units
 from bot.roster import Roster
 from bot.schedule import Situation
-from bot.state import Entry, Escalation, EscalationId, Origin, Status
+from bot.signals import Signals, Silence
+from bot.state import Escalation, EscalationId, Status
+from bot.sweeping import Sweeper, Swept
+from bot.transactions import in_one_unit
+from bot.visibility import Visibility
 
-ATTEMPTS = 5
-"""How often a use case is run again when another one got ahead of it."""
+TOGETHER, MOST_TOGETHER = 100, 500
+"""How many escalations are acknowledged in one transaction, and by one press."""
 
 LOOKED_THROUGH = 200
 """So many open escalations, the next due first, are searched for those that somebody may see."""
 
 Answer = TypeVar("Answer")
+
+log = logging.getLogger("echelon.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +49,6 @@ class Done:
     def changed(self) -> bool:
         """Whether anything was stored."""
         return self.escalation is not self.before
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """One pass of the sweep: how many rows were due, and how many of them were put aside as damaged."""
-
-    due: int
-    parked: int
 
 
 class Service:
@@ -66,6 +68,7 @@ class Service:
         membership: Membership,
         admitted: frozenset[Standing] = frozenset({Standing.MEMBER}),
         after_commit: Callable[[], None] = lambda: None,
+        signals: Signals | None = None,
     ) -> None:
         self._workspace = workspace
         self._units = units
@@ -75,9 +78,10 @@ class Service:
         self._plans = plans
         self._directories = directories
         self._calendars = calendars
-        self._membership = membership
+        self._visibility = Visibility(archive, membership, directories)
         self._admitted = admitted
         self._after_commit = after_commit
+        self._sweeper = Sweeper(units=units, clock=clock, situation=self.situation, signals=signals or Silence())
 
     def situation(self) -> Situation:
         """What the rule may ask of the world at this moment."""
@@ -95,7 +99,9 @@ class Service:
         self.admit(order.by)
         plan = self._plans.plan(order.matrix, order.issue_type)
         self._refuse_unheard(plan)
-        return await self._stored(lambda unit: self._open(unit, order, plan))
+        escalation = await self._stored(lambda unit: self._open(unit, order, plan))
+        _log(escalation, "opened")
+        return escalation
 
     async def act(self, order: Act) -> Done:
         """Do something to an escalation, once per request.
@@ -106,14 +112,47 @@ class Service:
         await self.visible(order.by, order.target)
         if isinstance(order.event, Cancelled) and order.event.duplicate_of:
             await self.visible(order.by, order.event.duplicate_of)
-        return await self._stored(lambda unit: self._act(unit, order))
+        done = await self._stored(lambda unit: self._act(unit, order))
+        _log(done.escalation, type(order.event).__name__.lower() if done.changed else "unchanged")
+        return done
+
+    async def acknowledge_all(self, by: Actor, until: datetime) -> tuple[Escalation, ...]:
+        """Acknowledge what waits for this person and had begun by `until`; returns what was taken. Raises NotAllowed.
+
+        By hundreds, each hundred one transaction; asking twice takes nothing twice.
+        """
+        self.admit(by)
+        mine = await self._archive.open_ones(self._workspace, person=by.person, limit=MOST_TOGETHER)
+        ids = [one.id for one in mine if _waits_for(one, by.person, until)]
+        taken: list[Escalation] = []
+        for start in range(0, len(ids), TOGETHER):
+            some = ids[start : start + TOGETHER]
+            taken += await self._stored(partial(self._acknowledge, ids=some, person=by.person, until=until))
+        return tuple(taken)
+
+    async def _acknowledge(
+        self, unit: UnitOfWork, ids: Sequence[EscalationId], person: PersonId, until: datetime
+    ) -> list[Escalation]:
+        situation = self.situation()
+        found = [await unit.get(self._workspace, id) for id in ids]
+        waiting = [one for one in found if _waits_for(one, person, until)]
+        outcomes = [advance(one, Acknowledged(person), situation) for one in waiting]
+        await unit.save_all(outcomes, at=situation.now)
+        return [outcome.escalation for outcome in outcomes]
 
     async def _open(self, unit: UnitOfWork, order: Open, plan: Plan) -> Escalation:
         if known := await unit.seen(self._workspace, order.request):
             return await unit.get(self._workspace, known)
-        draft = self._draft(order, plan, await unit.next_number(self._workspace))
-        outcome = opened(draft, self.situation(), order.reason.strip())
-        await unit.remember(self._workspace, order.request, draft.id)
+        value = draft(
+            order,
+            plan,
+            workspace=self._workspace,
+            id=EscalationId(self._ids.new()),
+            number=await unit.next_number(self._workspace),
+            now=self._clock.now(),
+        )
+        outcome = opened(value, self.situation(), order.reason.strip())
+        await unit.remember(self._workspace, order.request, value.id)
         return await unit.add(outcome, at=self._clock.now())
 
     async def _act(self, unit: UnitOfWork, order: Act) -> Done:
@@ -133,27 +172,7 @@ class Service:
 
     async def sweep(self, limit: int = 100) -> Swept:
         """One batch of what is due: one transaction, each escalation moved by one event. A damaged row is put aside."""
-        try:
-            return await self._in_one_unit(lambda unit: self._sweep(unit, limit))
-        except (Conflict, StoreUnavailable):
-            raise
-        except Exception:  # one bad row must not stop its batch
-            return await self._one_by_one(limit)
-
-    async def _sweep(self, unit: UnitOfWork, limit: int) -> Swept:
-        situation = self.situation()
-        rows = await unit.overdue(situation.now, limit)
-        outcomes: list[Outcome] = []
-        parked = 0
-        for row in rows:
-            outcome = _decide(row, situation)
-            if isinstance(outcome, str):
-                await unit.park(row, outcome, at=situation.now)
-                parked += 1
-            elif outcome:
-                outcomes.append(outcome)
-        await unit.save_all(outcomes, at=situation.now)
-        return Swept(len(rows), parked)
+        return await self._sweeper.sweep(limit)
 
     async def undeliverable(self, parcel: Parcel, reason: str) -> None:
         """The whole route of a parcel refused. When nobody at all was reached, the next level begins at once."""
@@ -190,7 +209,7 @@ class Service:
         found = {escalation.id: escalation for escalation in (*own, *others)}
         seen: list[Escalation] = []
         for escalation in sorted(found.values(), key=lambda one: (one.next_due or one.opened_at, one.id)):
-            if len(seen) < limit and await self._may_see(by, escalation):
+            if len(seen) < limit and await self._visibility.may_see(by, escalation):
                 seen.append(escalation)
         return tuple(seen)
 
@@ -207,7 +226,7 @@ class Service:
     async def visible(self, by: Actor, target: EscalationId | int) -> Escalation:
         """The escalation if this person may see it. Raises NotFound otherwise: the two cases are not told apart."""
         escalation = await self._load(target)
-        if not await self._may_see(by, escalation):
+        if not await self._visibility.may_see(by, escalation):
             raise NotFound("not_found", given=target if isinstance(target, int) else escalation.number)
         return escalation
 
@@ -220,75 +239,9 @@ class Service:
 
     async def _stored(self, use_case: Callable[[UnitOfWork], Awaitable[Answer]]) -> Answer:
         """Run a use case in one transaction, then say that something may be due or may be sent."""
-        answer = await self._in_one_unit(use_case)
+        answer = await in_one_unit(self._units, use_case)
         self._after_commit()
         return answer
-
-    async def _in_one_unit(self, use_case: Callable[[UnitOfWork], Awaitable[Answer]]) -> Answer:
-        """Run a use case in one transaction; again from the start when another one got ahead of it."""
-        for attempt in range(ATTEMPTS):
-            try:
-                async with self._units() as unit:
-                    answer = await use_case(unit)
-                    await unit.commit()
-            except Conflict:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                continue
-            return answer
-        raise AssertionError("unreachable")
-
-    async def _one_by_one(self, limit: int) -> Swept:
-        """A batch failed as a whole: each row in a unit of its own, the culprit put aside."""
-        total = Swept(0, 0)
-        for _ in range(limit):
-            one = await self._alone()
-            total = Swept(total.due + one.due, total.parked + one.parked)
-            if not one.due:
-                break
-        return total
-
-    async def _alone(self) -> Swept:
-        try:
-            return await self._in_one_unit(lambda unit: self._sweep(unit, 1))
-        except (Conflict, StoreUnavailable):
-            raise
-        except Exception as error:  # this is the bad row: its name goes into the ledger
-            why = type(error).__name__
-        return await self._in_one_unit(lambda unit: self._park_first(unit, why))
-
-    async def _park_first(self, unit: UnitOfWork, why: str) -> Swept:
-        now = self._clock.now()
-        rows = await unit.overdue(now, 1)
-        for row in rows:
-            await unit.park(row, why, at=now)
-        return Swept(len(rows), len(rows))
-
-    def _draft(self, order: Open, plan: Plan, number: int) -> Escalation:
-        now = self._clock.now()
-        title = " ".join(order.title.split())
-        start = order.start_level or plan.start_level
-        if not title:
-            raise Unreadable("title_needed")
-        if not 1 <= start <= len(plan.levels):
-            raise Unreadable("no_such_level", given=start, last=len(plan.levels))
-        if start > plan.start_level and not order.reason.strip():
-            raise Unreadable("start_reason_needed")
-        # A long first line is kept whole: what does not fit the title begins the details.
-        details = order.details if len(title) <= LONGEST_TITLE else f"{title}\n\n{order.details}".strip()
-        return Escalation(
-            id=EscalationId(self._ids.new()),
-            workspace=self._workspace,
-            number=number,
-            plan=plan,
-            title=title if len(title) <= LONGEST_TITLE else f"{title[: LONGEST_TITLE - 1]}…",
-            details=details,
-            opener=order.by.person,
-            opened_at=now,
-            origin=Origin(order.by.seen_in, order.link),
-            status=Status.WAITING,
-            entry=Entry(number=1, level=start, via=Via.OPENED, began_at=now, assignees=(), due=None),
-        )
 
     def _refuse_unheard(self, plan: Plan) -> None:
         directory = self._directories.current()
@@ -306,44 +259,16 @@ class Service:
             return await self._archive.by_number(self._workspace, target)
         return await self._archive.get(self._workspace, target)
 
-    async def _may_see(self, by: Actor, escalation: Escalation) -> bool:
-        """Opener, assignees and participants past and present, owners, admins, and whoever has a card before them."""
-        roster = self.situation().roster
-        if by.person in self._always_see(escalation) or roster.owns_any(escalation.plan, by.person):
-            return True
-        posted = await self._archive.posted_in(escalation.id)
-        channels = [to for to in posted if roster.directory.is_channel(to)]
-        if by.seen_in in channels or by.person in posted:  # a fallback owner is asked to act, and may
-            return True
-        return await self._membership.in_any(by.person, channels) or await self._heard_alarm(by, escalation)
 
-    async def _heard_alarm(self, by: Actor, escalation: Escalation) -> bool:
-        """Alarms are posted in the admin channel: its members may see what they are about, and nothing else."""
-        admins = self._directories.current().admin_channel
-        if admins is None or not (by.seen_in == admins or await self._membership.in_any(by.person, (admins,))):
-            return False
-        rows = await self._archive.ledger(escalation.id)
-        return any(row.fact.kind is FactKind.NOBODY_REACHED for row in rows)
+def _waits_for(escalation: Escalation, person: PersonId, until: datetime) -> bool:
+    entry = escalation.entry
+    return escalation.status is Status.WAITING and person in entry.assignees and entry.began_at <= until
 
-    def _always_see(self, escalation: Escalation) -> set[PersonId]:
-        admins = self._directories.current().admins
-        return {escalation.opener, *escalation.ever_assigned, *escalation.participants, *admins}
+
+def _log(escalation: Escalation, what: str) -> None:
+    log.info("%s: %s", escalation.reference, what, extra={"action": "stored", "escalation": escalation.reference})
 
 
 def of_old_entry(escalation: Escalation) -> OutOfTurn:
     """What a button of an earlier entry is answered: where the issue is now, or how it ended."""
     return OutOfTurn("moved_on" if escalation.is_open else f"already_{escalation.status.value}", escalation=escalation)
-
-
-def _decide(row: Overdue, situation: Situation) -> Outcome | str | None:
-    """What a due row leads to; a word (why) when it must be put aside; None when it is not due after all."""
-    if isinstance(row.escalation, Damaged):
-        return "unreadable_row"
-    event = due_event(row.escalation, situation.now)
-    if event is None:
-        return None
-    try:
-        outcome = advance(row.escalation, event, situation)
-    except Exception as error:  # whatever is wrong with one row must not stop the others; it is parked with its name
-        return type(error).__name__
-    return outcome if outcome.escalation is not row.escalation else "stale_row"

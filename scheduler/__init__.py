@@ -1,1 +1,1 @@
-"""Time: the clock, the calendars, and what must happen when a time has come."""
+"""Time: the clock, the calendars, what must happen when a time has come, and the check that it did."""

@@ -3,21 +3,29 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from bot.errors import Conflict, StoreUnavailable
+from bot.failpoints import failpoint
 from bot.ports import Archive, Bell, Clock
 from bot.service import Service
 from bot.signals import Signals, Silence
-
-BATCH = 100
-"""Rows per transaction: 8,600 to 28,000 rows a second, and people's writes get in between (docs/architecture.md)."""
+from scheduler.batches import Batches
 
 GUARD_SECONDS = 1.0
 STEP = 0.5
 """Seconds that the wall clock may move against the monotonic one before it counts as a step."""
 
 log = logging.getLogger("echelon.timers")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the wall clock: when it was noticed (monotonic seconds), and by how many seconds it went ahead."""
+
+    at: float
+    seconds: float
 
 
 class Bells(Protocol):
@@ -36,7 +44,10 @@ class SilentBells:
 
 
 class Timers:
-    """The one task that moves escalations when their time has come."""
+    """The one task that moves escalations when their time has come.
+
+    `trouble` is why the last sweep did not come to its end, "" if it did.
+    """
 
     def __init__(
         self,
@@ -46,18 +57,19 @@ class Timers:
         bells: Bells,
         clock: Clock,
         after: Callable[[], None],
+        hands: int = 1,
         signals: Signals | None = None,
     ) -> None:
-        self._service = service
+        self._batches = Batches(service, clock, hands=hands, after=after)
         self._archive = archive
         self._bells = bells
         self._clock = clock
-        self._after = after
         self._signals = signals or Silence()
         self._bell = asyncio.Event()
         self._idle = asyncio.Event()
         self._stepped = False
-        self.last_sweep = clock.monotonic()
+        self.stepped: Step | None = None
+        self.trouble = ""
 
     def ring(self) -> None:
         """Something may be due. Safe to call at any time, as often as one likes."""
@@ -68,6 +80,11 @@ class Timers:
     def rung(self) -> bool:
         """Whether a sweep is asked for that has not begun."""
         return self._bell.is_set()
+
+    @property
+    def last_sweep(self) -> float:
+        """The monotonic instant at which the last batch was stored, or found empty."""
+        return self._batches.ended
 
     async def idle(self) -> None:
         """Wait until nothing is due any more. Only while `run` is running."""
@@ -85,10 +102,12 @@ class Timers:
             except (StoreUnavailable, Conflict) as error:
                 log.warning("The sweep waits: %s", error, extra={"action": "sweep_waits"})
                 self._signals.trouble("store_away")
+                self.trouble = "it waits for the store"
             except Exception:  # a bug must not end the engine: /readyz tells that no sweep has come to its end
                 log.exception("The sweep failed", extra={"action": "sweep_failed"})
+                self.trouble = "it failed"
             else:
-                delay = 0.1
+                delay, self.trouble = 0.1, ""
                 continue
             await asyncio.sleep(delay)
             delay = min(5.0, delay * 2)
@@ -96,13 +115,10 @@ class Timers:
 
     async def sweep(self) -> int:
         """Handle all that is due, batch by batch, each escalation by one event a pass; then arm the bells anew."""
-        handled = 0
-        while swept := (await self._service.sweep(BATCH)).due:
-            handled += swept
-            self._after()
-            await asyncio.sleep(0)  # people's writes go ahead of the next batch
-        self.last_sweep = self._clock.monotonic()
+        handled = await self._batches.drain()
+        failpoint("timers.before_arm")
         await self._arm()
+        failpoint("timers.after_arm")
         if not self._bell.is_set():
             self._idle.set()
         return handled
@@ -119,15 +135,19 @@ class Timers:
             self._bell.set()
 
     async def guard(self) -> None:
-        """Ring every second by the monotonic clock, whatever the wall clock does, and notice when that one steps."""
+        """Ring every second by the monotonic clock, whatever the wall clock does, and notice when that one steps.
+
+        Each second is compared with the one before: clocks that drift apart, as all do, have not stepped.
+        """
         apart = self._apart()
         while True:
             await asyncio.sleep(GUARD_SECONDS)
-            if abs(self._apart() - apart) > STEP:
-                log.warning("The wall clock stepped by %.1f s", self._apart() - apart, extra={"action": "clock_step"})
+            apart, before = self._apart(), apart
+            if abs(apart - before) > STEP:
+                log.warning("The wall clock stepped by %.1f s", apart - before, extra={"action": "clock_step"})
                 self._signals.trouble("clock_step")
                 self._stepped = True
-                apart = self._apart()
+                self.stepped = Step(self._clock.monotonic(), apart - before)
             self.ring()
 
     def _apart(self) -> float:

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import RowMapping, Select, func, select
 
 from bot.directory import Address, PersonId, WorkspaceId
 from bot.errors import NotFound
@@ -14,7 +14,7 @@ from bot.ports import Bell
 from bot.state import Escalation, EscalationId
 from storage import ledger as books
 from storage import seeks
-from storage.record import PlanShelf
+from storage.record import STORED, PlanShelf
 from storage.tables import OPEN, escalations, involved, ledger, messages
 from storage.transaction import Transaction
 
@@ -30,10 +30,10 @@ class SqlArchive:
         self._plans = plans
 
     async def get(self, workspace: WorkspaceId, id: EscalationId) -> Escalation:
-        return await self._one(select(escalations).where(E.workspace == workspace, E.id == id), given="")
+        return await self._one(STORED.where(E.workspace == workspace, E.id == id), given="")
 
     async def by_number(self, workspace: WorkspaceId, number: int) -> Escalation:
-        return await self._one(select(escalations).where(E.workspace == workspace, E.number == number), given=number)
+        return await self._one(STORED.where(E.workspace == workspace, E.number == number), given=number)
 
     async def ledger(self, id: EscalationId) -> Sequence[LedgerRow]:
         read = (books.read(row) for row in await self._rows(_of(id)))
@@ -48,10 +48,7 @@ class SqlArchive:
         return books.verify_chain(await self._rows(_of(id)), seq=found[0]["ledger_seq"], head=found[0]["ledger_head"])
 
     async def open_ones(self, workspace: WorkspaceId, *, person: PersonId | None, limit: int) -> Sequence[Escalation]:
-        query = select(escalations).where(E.workspace == workspace, OPEN).order_by(E.next_due, E.id).limit(limit)
-        if person is not None:
-            theirs = select(involved.c.escalation).where(involved.c.workspace == workspace, involved.c.person == person)
-            query = query.where(E.id.in_(theirs))
+        query = open_ones(workspace, person, limit)
         async with self._reading() as reading:
             rows = await reading.rows(query)
             found = await self._plans.decode(reading, rows)
@@ -85,6 +82,19 @@ class SqlArchive:
     async def _rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[RowMapping]:
         async with self._reading() as reading:
             return await reading.rows(query)
+
+
+def open_ones(workspace: WorkspaceId, person: PersonId | None, limit: int) -> Select[*tuple[Any, ...]]:
+    """Open escalations, the next due first; with `person` only those in whose list they stand.
+
+    One person's rows are the way in. Ordered by a bare column, SQLite would rather go through all that is open, in order.
+    """
+    query = STORED.where(E.workspace == workspace, OPEN).limit(limit)
+    if person is None:
+        return query.order_by(E.next_due, E.id)
+    theirs = (involved.c.workspace == E.workspace) & (involved.c.escalation == E.id)
+    mine = query.join(involved, theirs).where(involved.c.workspace == workspace, involved.c.person == person)
+    return mine.order_by(func.coalesce(E.next_due, E.opened_at), E.id)
 
 
 def _of(id: EscalationId) -> Select[*tuple[Any, ...]]:

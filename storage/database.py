@@ -3,19 +3,27 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.directory import WorkspaceId
 from bot.ports import Ids
 from storage.archive import SqlArchive
+from storage.audit import SqlAudits
 from storage.conversations import SqlConversations
 from storage.engine import create_engine, is_sqlite
+from storage.erasure import SqlErasure, SqlHousekeeping
+from storage.export import lines
+from storage.frozen import end_frozen
 from storage.migrate import migrate
 from storage.outbox import SqlOutbox
 from storage.people import SqlPeople
 from storage.record import PlanShelf
+from storage.snapshot import snapshots
+from storage.statistics import count_rows
+from storage.tally import SqlTally
 from storage.transaction import Transaction, transaction
 from storage.unit_of_work import SqlUnitOfWork
 
@@ -44,6 +52,8 @@ class Database:
     async def migrate(self) -> None:
         """Bring the schema up to date. Raises ConfigurationError or StoreUnavailable."""
         await migrate(self.engine)
+        if not self.alone:
+            await count_rows(self.writing)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -53,6 +63,16 @@ class Database:
         """Raises StoreUnavailable when the database does not answer."""
         async with self.reading() as reading:
             await reading.run(select(1))
+
+    async def time(self) -> datetime:
+        """A server's time in the moment of its answer; a file has none. Raises StoreUnavailable."""
+        async with self.reading() as reading:
+            told: datetime = (await reading.run(select(func.clock_timestamp()))).scalar_one()
+        return told.astimezone(UTC)
+
+    async def end_frozen(self) -> None:
+        """Free what a process that stands still keeps locked on a server. Raises StoreUnavailable."""
+        await end_frozen(self.reading)
 
     @asynccontextmanager
     async def units(self) -> AsyncGenerator[SqlUnitOfWork]:
@@ -66,7 +86,27 @@ class Database:
 
     def outbox(self) -> SqlOutbox:
         """The parcels, leased in the name of this process."""
-        return SqlOutbox(self.writing, self.reading, self._ids, owner=self._owner)
+        return SqlOutbox(self.writing, self.reading, self._plans, self._ids, owner=self._owner)
+
+    def counts(self) -> SqlTally:
+        """For the metrics."""
+        return SqlTally(self.reading)
+
+    def audits(self) -> SqlAudits:
+        """The auditor's eyes and memory, of this process."""
+        return SqlAudits(snapshots(self.engine), self.writing, self._ids)
+
+    def erasure(self) -> SqlErasure:
+        """For forgetting a person."""
+        return SqlErasure(self.writing, self.reading, self._ids)
+
+    def housekeeping(self) -> SqlHousekeeping:
+        """What is erased or thrown away when its time has come."""
+        return SqlHousekeeping(self.erasure(), self.outbox())
+
+    def export(self, now: datetime) -> AsyncGenerator[str]:
+        """Everything as JSON Lines, as of one instant."""
+        return lines(snapshots(self.engine), now)
 
     def people(self, workspace: WorkspaceId) -> SqlPeople:
         """What is known of the people of a workspace; `await people.load()` once before use."""

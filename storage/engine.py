@@ -1,9 +1,11 @@
 """A database URL → an engine, with the settings that each kind of database needs."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -27,7 +29,7 @@ KNOWN_OPTIONS = frozenset({"host", "port", "ssl", "sslmode"})
 SERVER_SETTINGS = {
     "application_name": "echelon",
     "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "60s",  # a stopped process must not keep its row locks
+    "idle_in_transaction_session_timeout": "10s",  # a stopped process must not keep its row locks: less than a lease
 }
 
 
@@ -85,6 +87,7 @@ def create_engine(text: str) -> AsyncEngine:
         engine = create_async_engine(url, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         event.listen(engine.sync_engine, "begin", _begin)
+        event.listen(engine.sync_engine, "handle_error", _drop_what_read_a_broken_file)
         return engine
     return create_async_engine(
         url,
@@ -133,3 +136,16 @@ def _begin(connection: Connection) -> None:
     """A unit that reads first and writes later must hold the write lock from the start, or it fails at once."""
     writing = connection.get_execution_options().get("writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR})
+
+
+def _drop_what_read_a_broken_file(context: ExceptionContext) -> None:
+    """Pages of a broken file stay in the memory of whoever has read them: once it is mended, others must read it.
+
+    Softly, after its transaction was undone: closed in the middle of one, it could keep the write lock for a while.
+    """
+    code = getattr(context.original_exception, "sqlite_errorcode", None)
+    if context.connection and isinstance(code, int) and code & 0xFF in BROKEN:
+        context.connection.connection.invalidate(soft=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import BindParameter, bindparam, insert, select, update
 
 from bot.directory import WorkspaceId
 from bot.errors import NotFound
@@ -20,6 +20,7 @@ from bot.facts import Fact, FactKind, LedgerRow
 from bot.ports import Damaged, Ids
 from bot.state import EscalationId
 from storage import codec
+from storage.many import Many
 from storage.tables import escalations, ledger
 from storage.transaction import Transaction
 from storage.types import milliseconds
@@ -27,6 +28,7 @@ from storage.types import milliseconds
 BEGINNING = ""
 """What stands before the first row."""
 
+PLAIN = json.JSONEncoder(separators=(",", ":"))
 KINDS = frozenset(kind.value for kind in FactKind)
 
 
@@ -45,14 +47,14 @@ class Book:
 
 def digest_of(salt: str, body: str) -> str:
     """The keyed digest of a text."""
-    return hmac.new(salt.encode(), body.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(salt.encode(), body.encode(), "sha256").hex()
 
 
 def chain_of(before: str, row: Mapping[Any, Any]) -> str:
     """What ties a row to the rows before it."""
     at = milliseconds(row["recorded_at"])
     tied = [before, row["workspace"], row["escalation"], row["seq"], at, row["kind"], row["entry"], row["digest"]]
-    return hashlib.sha256(json.dumps(tied, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(PLAIN.encode(tied).encode()).hexdigest()
 
 
 def written(book: Book, facts: Iterable[Fact], *, at: datetime, ids: Ids) -> tuple[Book, list[dict[str, Any]]]:
@@ -62,7 +64,7 @@ def written(book: Book, facts: Iterable[Fact], *, at: datetime, ids: Ids) -> tup
     for fact in facts:
         seq += 1
         body, salt = codec.FACT.write(fact), ids.new()
-        row = {
+        row: dict[str, Any] = {
             "workspace": book.workspace,
             "escalation": book.escalation,
             "seq": seq,
@@ -73,8 +75,8 @@ def written(book: Book, facts: Iterable[Fact], *, at: datetime, ids: Ids) -> tup
             "salt": salt,
             "digest": digest_of(salt, body),
         }
-        head = chain_of(head, row)
-        rows.append({**row, "chain": head})
+        head = row["chain"] = chain_of(head, row)
+        rows.append(row)
     return replace(book, seq=seq, head=head), rows
 
 
@@ -103,7 +105,7 @@ def read(row: Mapping[Any, Any]) -> LedgerRow | None:
         fact = codec.FACT.read(row["body"] or "")
     except Damaged:
         fact = Fact(FactKind(row["kind"]), row["entry"])
-    return LedgerRow(row["seq"], row["recorded_at"], fact)
+    return LedgerRow(row["seq"], row["recorded_at"], fact, erased=row["body"] is None)
 
 
 async def locked(writing: Transaction, workspace: WorkspaceId, id: EscalationId) -> Book:
@@ -126,3 +128,46 @@ async def note(writing: Transaction, book: Book, facts: Sequence[Fact], *, at: d
     await writing.run(insert(ledger), rows)
     await writing.run(update(escalations).where(mine).values(ledger_seq=ended.seq, ledger_head=ended.head))
     return ended
+
+
+WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
+
+
+async def locked_many(writing: Transaction, wanted: Iterable[tuple[WorkspaceId, EscalationId]]) -> dict[str, Book]:
+    """The books of some escalations, whose rows are ours until the end; those that are not there are missing.
+
+    Rows are locked in the order of their ids, so that two who want the same ones do not wait for each other.
+    """
+    row = escalations.c
+    chosen = select(row.workspace, row.id, row.ledger_seq, row.ledger_head, row.version, row.level, row.entry)
+    by_workspace: dict[WorkspaceId, set[str]] = {}
+    for workspace, id in wanted:
+        by_workspace.setdefault(workspace, set()).add(id)
+    books: dict[str, Book] = {}
+    for workspace, ids in sorted(by_workspace.items()):
+        mine = chosen.where(row.workspace == workspace, row.id.in_(WANTED)).order_by(row.id).with_for_update()
+        rows = (await writing.run(mine, {"wanted": sorted(ids)})).all()
+        books |= {found.id: Book(*found) for found in rows}
+    return books
+
+
+TELL = Many(insert(ledger))
+NOTED = Many(
+    update(escalations)
+    .where(escalations.c.workspace == bindparam("of"), escalations.c.id == bindparam("which"))
+    .values(ledger_seq=bindparam("seq"), ledger_head=bindparam("head"))
+)
+
+
+async def note_many(
+    writing: Transaction, noted: Iterable[tuple[Book, Sequence[Fact]]], *, at: datetime, ids: Ids
+) -> None:
+    """`note` for many escalations at once; each of them stands here at most once."""
+    history: list[dict[str, Any]] = []
+    ends: list[dict[str, Any]] = []
+    for book, facts in noted:
+        ended, rows = written(book, facts, at=at, ids=ids)
+        history.extend(rows)
+        ends.append({"of": book.workspace, "which": book.escalation, "seq": ended.seq, "head": ended.head})
+    await writing.run_many(TELL, history)
+    await writing.run_many(NOTED, ends)

@@ -14,14 +14,17 @@ from bot.ports import Ids
 from bot.state import Escalation, EscalationId
 from storage import codec
 from storage.ledger import Book
-from storage.tables import FREE, messages, outbox
+from storage.tables import EDITS, messages, outbox
 from storage.transaction import Transaction
 
 IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-REDRAWN = FREE & (outbox.c.errand == Errand.REDRAW.value)
+REDRAWN = EDITS & outbox.c.lease_until.is_(None)
 
 CARDS_OF = select(messages).where(messages.c.escalation.in_(IDS)).order_by(messages.c.sent_at, messages.c.entry)
-WAITING_EDITS = select(outbox.c.escalation, outbox.c.target).where(outbox.c.escalation.in_(IDS), REDRAWN)
+LEASED = outbox.c.lease_until.is_not(None).label("leased")
+WAITING_EDITS = select(outbox.c.escalation, outbox.c.target, LEASED).where(outbox.c.escalation.in_(IDS), EDITS)
+"""With those that are under way: a condition on the lease would lead a server to the index of all that is free."""
+
 RENEW_EDITS = (
     update(outbox)
     .where(outbox.c.escalation == bindparam("renewed"), REDRAWN)
@@ -37,9 +40,9 @@ class Cards:
     waiting: Mapping[str, frozenset[str]]
 
     def to_edit(self, escalation: str) -> list[MessageRef]:
-        """The cards for which no edit waits: one that waits will show the newest state anyway."""
+        """The cards that can be edited and for which no edit waits: one that waits will show the newest state anyway."""
         waiting = self.waiting.get(escalation, frozenset())
-        refs = (ref_of(row) for row in self.rows.get(escalation, ()))
+        refs = (ref_of(row) for row in self.rows.get(escalation, ()) if row["refused_at"] is None)
         return [ref for ref in refs if codec.MESSAGE.write(ref) not in waiting]
 
 
@@ -52,7 +55,8 @@ async def cards_of(reading: Transaction, ids: Iterable[str]) -> Cards:
         for row in await reading.rows(CARDS_OF, given):
             rows.setdefault(row["escalation"], []).append(row)
         for row in await reading.rows(WAITING_EDITS, given):
-            waiting.setdefault(row["escalation"], set()).add(row["target"])
+            if not row["leased"]:
+                waiting.setdefault(row["escalation"], set()).add(row["target"])
     return Cards(rows, {escalation: frozenset(targets) for escalation, targets in waiting.items()})
 
 
@@ -133,6 +137,8 @@ def parcel_of(row: RowMapping) -> Parcel:
         attempts=row["attempts"],
         uncertain=row["uncertain"],
         target=codec.MESSAGE.read(row["target"]) if row["target"] else None,
+        told=row["told_at"] is not None,
+        lease=row["lease_owner"] or "",
     )
 
 

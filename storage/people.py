@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from sqlalchemy import RowMapping, case, select
 
 from bot.directory import Address, PersonId, WorkspaceId
+from bot.failpoints import failpoint
 from bot.message import Profile
 from storage.codec import ADDRESSES, storable
 from storage.tables import groups, people
@@ -24,14 +25,16 @@ class SqlPeople:
         self._known: dict[PersonId, Profile] = {}
         self._told: dict[PersonId, Profile] = {}
         self._members: dict[Address, tuple[PersonId, ...]] = {}
+        self._newer: tuple[dict[PersonId, Profile], dict[Address, tuple[PersonId, ...]]] = ({}, {})
 
     async def load(self) -> None:
-        """Read everybody; again, to see what other replicas have learnt."""
+        """Read everybody; again, to see what other replicas have learnt. What is stored meanwhile stays known."""
+        self._newer = newer_people, newer_members = ({}, {})
         async with self._reading() as reading:
             known = await reading.rows(select(people).where(people.c.workspace == self._workspace))
             told = await reading.rows(select(groups).where(groups.c.workspace == self._workspace))
-        self._known = {PersonId(row["person"]): _profile(row) for row in known}
-        self._members = {Address(row["address"]): _people(row["members"]) for row in told}
+        self._known = {PersonId(row["person"]): _profile(row) for row in known} | newer_people
+        self._members = {Address(row["address"]): _people(row["members"]) for row in told} | newer_members
 
     def profile(self, person: PersonId) -> Profile:
         return self._known.get(person) or Profile(person, person)
@@ -61,7 +64,8 @@ class SqlPeople:
                 )
             )
             await writing.commit()
-        self._members[group] = members
+        failpoint("people.after_members")
+        self._members[group] = self._newer[1][group] = members
 
     async def _store(self, profile: Profile, *, chosen: bool) -> None:
         row = {
@@ -84,8 +88,10 @@ class SqlPeople:
                 },
             )
             (stored,) = await writing.rows(merged.returning(people))
+            failpoint("people.before_commit")
             await writing.commit()
-        self._known[profile.person] = _profile(stored)
+        failpoint("people.after_commit")
+        self._known[profile.person] = self._newer[0][profile.person] = _profile(stored)
 
 
 def _people(stored: str) -> tuple[PersonId, ...]:

@@ -1,7 +1,7 @@
 """An escalation ↔ its row: the columns that are searched, the state as JSON, the plan on a shelf of its own."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +11,15 @@ from bot.plan import Plan
 from bot.ports import Damaged
 from bot.state import Escalation
 from storage import codec
-from storage.tables import plans
+from storage.tables import escalations, plans
 from storage.transaction import Transaction
 
 ELSEWHERE = frozenset({"plan"})
 SHELF_SIZE = 1000
+
+E = escalations.c
+STORED = select(E.workspace, E.id, E.version, E.ledger_seq, E.ledger_head, E.plan, E.state)
+"""What a value is read from; the other columns only say the same again, for searching."""
 
 MISSING = select(plans.c.digest, plans.c.body).where(
     plans.c.workspace.in_(bindparam("workspaces", expanding=True)),
@@ -66,13 +70,21 @@ class PlanShelf:
 
     def __init__(self) -> None:
         self._known: dict[str, Plan] = {}
+        self._stored: set[tuple[str, str]] = set()
 
     async def keep(self, writing: Transaction, escalation: Escalation) -> str:
-        """Store the plan of an escalation unless it is there; returns its digest."""
+        """Store the plan of an escalation unless it is there; returns its digest. Tell `committed` once it is sure."""
         body = codec.PLAN.write(escalation.plan)
         row = {"workspace": escalation.workspace, "digest": digest(body), "body": body}
-        await writing.run(writing.insert(plans).on_conflict_do_nothing(), row)
+        if (row["workspace"], row["digest"]) not in self._stored:
+            await writing.run(writing.insert(plans).on_conflict_do_nothing(), row)
         return row["digest"]
+
+    def committed(self, kept: Iterable[tuple[str, str]]) -> None:
+        """These plans, (workspace, digest), need not be stored again: nothing ever deletes one."""
+        if len(self._stored) > SHELF_SIZE:
+            self._stored.clear()
+        self._stored.update(kept)
 
     async def decode(self, reading: Transaction, rows: Sequence[RowMapping]) -> list[Escalation | Damaged]:
         """The escalations of these rows, or why one cannot be read."""

@@ -75,15 +75,19 @@ escalations = Table(
 )
 
 OPEN = escalations.c.status.in_([literal_column("'waiting'"), literal_column("'acknowledged'")])
+ACKNOWLEDGED = escalations.c.status == literal_column("'acknowledged'")
 DUE = escalations.c.next_due.is_not(None)
 RUNNING = escalations.c.deadline.is_not(None)
 REMINDED = escalations.c.reminder_due.is_not(None)
+PARKED = escalations.c.parked > literal_column("0")
 
 for _name, _columns, _where in (
     ("ix_escalations_due", (escalations.c.level, escalations.c.next_due), DUE),
     ("ix_escalations_open", (escalations.c.workspace, escalations.c.next_due), OPEN),
     ("ix_escalations_window", (escalations.c.window, escalations.c.deadline), RUNNING),
     ("ix_escalations_reminder", (escalations.c.reminder_due,), REMINDED),
+    ("ix_escalations_taken", (escalations.c.level, escalations.c.status), ACKNOWLEDGED),
+    ("ix_escalations_parked", (escalations.c.workspace, escalations.c.id), PARKED),
 ):
     Index(_name, *_columns, sqlite_where=_where, postgresql_where=_where)
 
@@ -109,6 +113,7 @@ ledger = Table(
     Column("salt", Text),
     Column("digest", Text, nullable=False),
     Column("chain", Text, nullable=False),
+    Index("ix_ledger_recorded_at", "recorded_at"),
     _of_escalation(),
 )
 
@@ -135,6 +140,8 @@ outbox = Table(
     Column("effect", Text, nullable=False),
     Column("target", Text),
     Column("ended_at", UtcDateTime),
+    Column("bundle", Text),
+    Column("told_at", UtcDateTime),
     Index("ix_outbox_escalation", "escalation", "entry"),
     _of_escalation(),
 )
@@ -143,13 +150,30 @@ PENDING = outbox.c.status == literal_column("'pending'")
 
 FREE = PENDING & outbox.c.lease_until.is_(None)
 TAKEN = PENDING & outbox.c.lease_until.is_not(None)
+ENDED = outbox.c.ended_at.is_not(None)
+EDITS = PENDING & (outbox.c.errand == literal_column("'redraw'"))
+URGENCY = (outbox.c.priority, outbox.c.level.desc(), outbox.c.created_at, outbox.c.id)
 
 for _name, _columns, _where in (
-    ("ix_outbox_urgency", (outbox.c.priority, outbox.c.level.desc(), outbox.c.created_at, outbox.c.id), PENDING),
+    ("ix_outbox_urgency", URGENCY, PENDING),  # for processes of the version before, which choose without lanes
+    ("ix_outbox_place", (outbox.c.place, *URGENCY), PENDING),
+    ("ix_outbox_ended", (outbox.c.ended_at,), ENDED),
+    ("ix_outbox_edits", (outbox.c.escalation,), EDITS),
     ("ix_outbox_free", (outbox.c.not_before,), FREE),
     ("ix_outbox_taken", (outbox.c.lease_until,), TAKEN),
 ):
     Index(_name, *_columns, sqlite_where=_where, postgresql_where=_where)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("place", Text, primary_key=True),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcDateTime),
+    Column("open_at", UtcDateTime),
+    Column("bundle_at", UtcDateTime),
+    Column("recent", Text),
+)
 
 messages = Table(
     "messages",
@@ -164,6 +188,7 @@ messages = Table(
     Column("link", Text),
     Column("drawn_version", Integer, nullable=False),
     Column("sent_at", UtcDateTime, nullable=False),
+    Column("refused_at", UtcDateTime),
     Index("ix_messages_message", "place", "message"),
     _of_escalation(),
 )
@@ -208,4 +233,25 @@ counters = Table(
     metadata,
     Column("workspace", Text, primary_key=True),
     Column("last_number", BigInteger, nullable=False),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("workspace", Text, nullable=False),
+    Column("escalation", Text, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("told_as", Text),
+    Column("told_at", UtcDateTime),
+    Column("telling_until", UtcDateTime),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("escalation", Text, primary_key=True),
+    Column("erased_at", UtcDateTime, nullable=False),
 )

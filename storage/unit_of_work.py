@@ -5,21 +5,24 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, insert, select, update
+from sqlalchemy import RowMapping, Select, bindparam, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.delivery import NOTED_WHEN_DELIVERED, Parcel
 from bot.directory import PersonId, WorkspaceId
 from bot.effects import Errand
 from bot.errors import Conflict, NotFound
 from bot.facts import Fact, FactKind
+from bot.failpoints import failpoint
 from bot.outcome import Outcome
 from bot.ports import Ids, Overdue
 from bot.state import Escalation, EscalationId
 from storage import codec, parcels
 from storage import ledger as books
 from storage.ledger import Book
-from storage.outbox import FAILED, end, not_delivered
-from storage.record import PlanShelf, columns, people_of
+from storage.many import Many
+from storage.marks import FAILED, end, not_delivered
+from storage.record import STORED, PlanShelf, columns, people_of
 from storage.seeks import due_levels
 from storage.tables import DUE, counters, escalations, involved, ledger, outbox, requests
 from storage.transaction import Transaction
@@ -30,11 +33,17 @@ PARKED_AT_MOST = 60
 
 KEPT = frozenset({"workspace", "id", "number", "opener", "opened_at", "ledger_seq", "ledger_head", "parked"})
 NAMES = [column.name for column in E]
-SAVE = (
+SAVE = Many(
     update(escalations)
     .where(E.workspace == bindparam("of"), E.id == bindparam("which"), E.version == bindparam("known"))
     .values({name: bindparam(name) for name in NAMES if name not in KEPT})
     .values(ledger_seq=bindparam("seq"), ledger_head=bindparam("head"), parked=0)
+)
+TELL = Many(insert(ledger), into=ledger.name)
+SEND = Many(insert(outbox), into=outbox.name)
+JOIN = Many(
+    sqlite.insert(involved).on_conflict_do_nothing(),
+    postgresql=postgresql.insert(involved).on_conflict_do_nothing(),
 )
 NOT_OVER = ("pending", "done")
 
@@ -48,26 +57,30 @@ class SqlUnitOfWork:
         self._ids = ids
         self._held: dict[str, RowMapping] = {}
         self._read: dict[str, Escalation] = {}
+        self._kept: set[tuple[str, str]] = set()
 
     async def get(self, workspace: WorkspaceId, id: EscalationId) -> Escalation:
-        return await self._one(select(escalations).where(E.workspace == workspace, E.id == id), given="")
+        return await self._one(STORED.where(E.workspace == workspace, E.id == id), given="")
 
     async def by_number(self, workspace: WorkspaceId, number: int) -> Escalation:
-        return await self._one(select(escalations).where(E.workspace == workspace, E.number == number), given=number)
+        return await self._one(STORED.where(E.workspace == workspace, E.number == number), given=number)
 
     async def next_number(self, workspace: WorkspaceId) -> int:
         first = self._writing.insert(counters).values(workspace=workspace, last_number=1)
         following = first.on_conflict_do_update(
             index_elements=["workspace"], set_={"last_number": counters.c.last_number + 1}
         )
-        return (await self._writing.run(following.returning(counters.c.last_number))).scalar_one()
+        number = (await self._writing.run(following.returning(counters.c.last_number))).scalar_one()
+        failpoint("unit.after_number")
+        return number
 
     async def add(self, outcome: Outcome, *, at: datetime) -> Escalation:
         saved = replace(outcome.escalation, version=1)
-        plan = await self._plans.keep(self._writing, saved)
+        plan = await self._keep_plan(saved)
         book, rows = books.written(Book(saved.workspace, saved.id), outcome.facts, at=at, ids=self._ids)
         ledger_end = {"ledger_seq": book.seq, "ledger_head": book.head, "parked": 0}
         await self._writing.run(insert(escalations), {**columns(saved, plan), **ledger_end})
+        failpoint("unit.after_state")
         await self._append([(outcome, saved)], rows, at=at)
         return saved
 
@@ -79,16 +92,18 @@ class SqlUnitOfWork:
         await self._save(outcomes, at=at)
 
     async def overdue(self, now: datetime, limit: int) -> list[Overdue]:
+        await self._writing.by_index()
         rows: list[RowMapping] = []
         for level in await due_levels(self._writing, now):
             if len(rows) >= limit:
                 break
-            due = select(escalations).where(DUE, E.level == level, E.next_due < now).order_by(E.next_due)
+            due = STORED.where(DUE, E.level == level, E.next_due < now).order_by(E.next_due)
             claimed = due.limit(limit - len(rows)).with_for_update(skip_locked=True)
             rows.extend(await self._writing.rows(claimed))
         values = await self._plans.decode(self._writing, rows)
         for row, value in zip(rows, values, strict=True):
             self._hold(row, value if isinstance(value, Escalation) else None)
+        failpoint("unit.after_claim")
         return [
             Overdue(EscalationId(row["id"]), WorkspaceId(row["workspace"]), value)
             for row, value in zip(rows, values, strict=True)
@@ -104,6 +119,7 @@ class SqlUnitOfWork:
         await books.note(self._writing, book, (fact,), at=at, ids=self._ids)
         aside = {"next_due": until, "reminder_due": until, "deadline": None, "window": None, "parked": failures + 1}
         await self._writing.run(update(escalations).where(mine).values(aside))
+        failpoint("unit.after_park")
         self._held.pop(row.id, None)
         return until
 
@@ -114,6 +130,7 @@ class SqlUnitOfWork:
 
     async def remember(self, workspace: WorkspaceId, request: str, id: EscalationId) -> None:
         await self._writing.run(insert(requests), {"workspace": workspace, "request": request, "escalation": id})
+        failpoint("unit.after_request")
 
     async def undeliverable(
         self, parcel: Parcel, reason: str, *, at: datetime, assignees: Collection[PersonId]
@@ -123,19 +140,21 @@ class SqlUnitOfWork:
         if not await end(self._writing, parcel, FAILED, at):
             return False
         await books.note(self._writing, book, (not_delivered(parcel, reason),), at=at, ids=self._ids)
+        failpoint("unit.after_giving_up")
         if parcel.effect.errand not in NOTED_WHEN_DELIVERED:
             return False
         asking = select(outbox.c.effect).where(
             outbox.c.escalation == parcel.escalation,
             outbox.c.entry == parcel.effect.entry,
             outbox.c.errand.in_([errand.value for errand in NOTED_WHEN_DELIVERED]),
-            outbox.c.status.in_(NOT_OVER),
+            or_(outbox.c.status.in_(NOT_OVER), outbox.c.told_at.is_not(None)),
         )
         asked = [codec.EFFECT.read(row["effect"]) for row in await self._writing.rows(asking)]
         return not any(effect.errand is Errand.POST or effect.to in assignees for effect in asked)
 
     async def commit(self) -> None:
         await self._writing.commit()
+        self._plans.committed(self._kept)
 
     # Reading
 
@@ -182,33 +201,40 @@ class SqlUnitOfWork:
         for value in values:
             if value.id not in self._held:
                 mine = (E.workspace == value.workspace) & (E.id == value.id)
-                for row in await self._writing.rows(select(escalations).where(mine).with_for_update()):
+                for row in await self._writing.rows(STORED.where(mine).with_for_update()):
                     self._held[value.id] = row
 
     async def _plan_of(self, new: Escalation, held: RowMapping) -> str:
         read = self._read.get(new.id)
         same = read is not None and read.plan is new.plan
-        return held["plan"] if same else await self._plans.keep(self._writing, new)
+        return held["plan"] if same else await self._keep_plan(new)
+
+    async def _keep_plan(self, escalation: Escalation) -> str:
+        name = await self._plans.keep(self._writing, escalation)
+        self._kept.add((escalation.workspace, name))
+        return name
 
     async def _update(self, changes: list[dict[str, Any]]) -> None:
         if not changes:
             return
-        changed = await self._writing.run(SAVE, changes)
-        if self._writing.can_count_many and changed.rowcount != len(changes):
+        changed = await self._writing.run_many(SAVE, changes)
+        failpoint("unit.after_update")
+        if changed not in {-1, len(changes)}:
             raise Conflict("an escalation of this batch has moved")
 
     async def _append(
         self, saved: Sequence[tuple[Outcome, Escalation]], history: list[dict[str, Any]], *, at: datetime
     ) -> None:
         """The rows around the state: ledger, outbox, who is involved."""
-        await self._writing.run_many(insert(ledger), history)
+        await self._writing.run_many(TELL, history)
+        failpoint("unit.after_ledger")
         await self._send(saved, at=at)
         joined = [
             {"workspace": new.workspace, "person": person, "escalation": new.id}
             for _, new in saved
             for person in sorted(people_of(new) - self._already(new.id))
         ]
-        await self._writing.run_many(self._writing.insert(involved).on_conflict_do_nothing(), joined)
+        await self._writing.run_many(JOIN, joined)
         self._read.update((new.id, new) for _, new in saved)
 
     async def _send(self, saved: Sequence[tuple[Outcome, Escalation]], *, at: datetime) -> None:
@@ -219,7 +245,8 @@ class SqlUnitOfWork:
         ]
         renewed = [edit for outcome, new in saved for edit in parcels.renewals(new, outcome.effects, cards)]
         await self._writing.run_many(parcels.RENEW_EDITS, renewed)
-        await self._writing.run_many(insert(outbox), rows)
+        await self._writing.run_many(SEND, rows)
+        failpoint("unit.after_outbox")
 
     def _already(self, id: EscalationId) -> frozenset[str]:
         read = self._read.get(id)

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,16 @@ TEMPLATE = "echelon_template"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--bells none`: the suite without APScheduler; the guard alone must keep every promise."""
     parser.addoption("--bells", choices=("apscheduler", "none"), default="apscheduler")
+    parser.addoption("--lives", type=int, default=6, help="runs of the machine of promises, on each database")
+    parser.addoption("--steps", type=int, default=25, help="steps of each of them")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What hostile texts leave in the logs must pass to the process that prints: lone halves of characters do not."""
+    report = yield
+    report.sections = [(name, said.encode("utf-8", "backslashreplace").decode()) for name, said in report.sections]
+    return report
 
 
 class PostgresServer:
@@ -28,6 +38,11 @@ class PostgresServer:
         self._server = server
         self._numbers = count(1)
         self._has_template = False
+
+    @property
+    def process_id(self) -> int:
+        """The server's first process; its children do the work."""
+        return int((Path(self._server.pgdata) / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 
     def url(self, database: str) -> str:
         """The URL of a database on this server."""

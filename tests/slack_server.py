@@ -428,6 +428,10 @@ class SlackServer:
         said = [message for message in self._all if message.channel == place and message.to is None]
         return [message for message in said if thread is None or thread in {message.thread_ts, message.ts}]
 
+    def everything(self) -> list[Message]:
+        """All that stands anywhere and is not for one reader only, oldest first."""
+        return [message for message in self._all if message.to is None]
+
     def ephemerals(self, user: str, channel: str | None = None) -> list[Message]:
         return [m for m in self._all if m.to == user and channel in {None, m.channel}]
 

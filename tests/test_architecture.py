@@ -31,6 +31,7 @@ LONG_MODULES = {
 }
 LONG_FUNCTIONS = {
     "scheduler/engine.py:built": "the parts are named and put together once, without a decision",
+    "app.py:run": "likewise, for the platforms",
     "app.py:demo": "likewise, for the local chat",
     "adapters/slack/connection.py:bolt_app": "one registration after another",
     "bot/entering.py:enter": "entry, fact and effects of one step, mostly named arguments",
@@ -41,6 +42,13 @@ CLOCKS = {
     "adapters/local/clock.py": "the demo's clock, which can be moved",
     "scheduler/wiring.py": "APScheduler compares with its own wall clock",
 }
+REQUIREMENTS = {
+    "requirements.txt": (),
+    "requirements-otel.txt": ("otel",),
+    "requirements-dev.txt": ("dev",),
+    "requirements-bench.txt": ("dev", "bench"),
+}
+"""Each file, and the extras that it holds beside the product's own."""
 READS_TIME = {
     ("datetime", "now"),
     ("datetime", "utcnow"),
@@ -122,13 +130,13 @@ def pins(file: str) -> dict[str, tuple[Version, int]]:
     return found
 
 
-def wanted() -> tuple[list[Requirement], list[Requirement]]:
-    """What pyproject.toml asks for: the product's, the developers'."""
+def wanted(*extras: str) -> list[Requirement]:
+    """What pyproject.toml asks for: the product's, and that of some extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return (
-        [Requirement(each) for each in project["dependencies"]],
-        [Requirement(each) for each in project["optional-dependencies"]["dev"]],
-    )
+    optional = project["optional-dependencies"]
+    return [
+        Requirement(each) for each in (*project["dependencies"], *(one for name in extras for one in optional[name]))
+    ]
 
 
 @pytest.mark.timeout(120)
@@ -212,14 +220,13 @@ def test_only_clocks_read_the_time() -> None:
     assert not places, "ask a Clock instead"
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
-def test_requirements_are_what_pyproject_asks_for(file: str) -> None:
-    product, developers = wanted()
+@pytest.mark.parametrize(("file", "extras"), REQUIREMENTS.items())
+def test_requirements_are_what_pyproject_asks_for(file: str, extras: tuple[str, ...]) -> None:
     pinned = pins(file)
 
     unmet = [
         str(each)
-        for each in product + (developers if "dev" in file else [])
+        for each in wanted(*extras)
         if (name := canonicalize_name(each.name)) not in pinned or pinned[name][0] not in each.specifier
     ]
 
@@ -227,12 +234,15 @@ def test_requirements_are_what_pyproject_asks_for(file: str) -> None:
 
 
 def test_requirements_are_hashed_and_name_no_index() -> None:
-    for file in ("requirements.txt", "requirements-dev.txt"):
+    for file in REQUIREMENTS:
         assert all(hashes for _, hashes in pins(file).values())
         assert "://" not in (ROOT / file).read_text(encoding="utf-8")
 
 
-def test_requirements_of_developers_pin_what_the_product_runs_on() -> None:
-    product, developers = pins("requirements.txt"), pins("requirements-dev.txt")
+@pytest.mark.parametrize(
+    ("file", "less"), [("requirements-dev.txt", "requirements.txt"), ("requirements-bench.txt", "requirements-dev.txt")]
+)
+def test_the_larger_requirements_pin_what_the_smaller_do(file: str, less: str) -> None:
+    larger, smaller = pins(file), pins(less)
 
-    assert {name: developers.get(name) for name in product} == product
+    assert {name: larger.get(name) for name in smaller} == smaller

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
@@ -12,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict, SettingsError
 
 from bot.errors import ConfigurationError, Problem
+from bot.failpoints import VARIABLE as FAILPOINT
 
 PREFIX = "ECHELON_"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -62,14 +64,41 @@ class Settings(BaseSettings):
     teams_anonymous: bool = Field(
         False, description="Only for a local emulator: nothing is signed, and only this machine is heard."
     )
-    host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /slack/events listen.")
+    host: str = Field("127.0.0.1", description="Where /healthz, /readyz, /metrics and /slack/events listen.")
     port: int = Field(8080, ge=1, le=65535, description="Likewise; the demo's page, too.")
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, with commas, whose X-Forwarded-For is believed: docs/security.md.",
+    )
+    limit_requests: int = Field(
+        30, ge=1, le=100_000, description="How much one person may ask for in a minute: docs/security.md."
+    )
+    limit_openings: int = Field(
+        10, ge=1, le=100_000, description="How many escalations one person may open in a minute."
+    )
+    limit_channel_openings: int = Field(60, ge=1, le=100_000, description="How many may be opened in one channel.")
     admit_guests: bool = Field(False, description="Whether guests of the workspace may use Echelon.")
     admit_foreign: bool = Field(False, description="Whether people of other organisations (Slack Connect) may.")
     bells: Literal["apscheduler", "none"] = Field(
         "apscheduler", description="none leaves the work to the guard alone: windows end up to a second late."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="json is one object a line, for log collectors.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Set, /metrics wants it as Authorization: Bearer …: docs/operations.md."
+    )
+    otel_endpoint: str | None = Field(
+        None, description="Where OpenTelemetry spans are sent over HTTP, http://collector:4318: docs/operations.md."
+    )
+    audit_seconds: int = Field(
+        60, ge=1, le=60, description="How often everything is checked for what was forgotten: docs/audit.md."
+    )
+    heartbeat_url: SecretStr | None = Field(
+        None, description="An address that is asked (GET) after each check that found nothing: docs/audit.md."
+    )
+    retention_days: int | None = Field(
+        None, ge=8, le=36_500, description="Texts and names of what ended so long ago are erased; not set, they stay."
+    )
     demo_folder: Path = Field(Path(".data/demo"), description="Where `demo` keeps its own database and messages.")
 
 
@@ -96,6 +125,12 @@ def read_settings() -> Settings:
     return settings
 
 
+def secrets_of(settings: Settings) -> frozenset[str]:
+    """The values that must never be seen."""
+    held = (getattr(settings, name) for name in Settings.model_fields)
+    return frozenset(value.get_secret_value() for value in held if isinstance(value, SecretStr))
+
+
 def variable(name: str) -> str:
     """What people call a setting: port → ECHELON_PORT."""
     return f"{PREFIX}{name.upper()}"
@@ -111,7 +146,7 @@ def _written_in_dotenv() -> Mapping[str, str]:
 
 
 def _unknown(names: Iterable[str], where: str) -> Iterator[Problem]:
-    known = {variable(name) for name in Settings.model_fields} | {SECRETS_DIR}
+    known = {variable(name) for name in Settings.model_fields} | {SECRETS_DIR, FAILPOINT}
     for name in sorted({name.upper() for name in names}):
         if name.startswith(PREFIX) and name not in known:
             words = [each.removeprefix(PREFIX) for each in known]
@@ -133,7 +168,7 @@ def _wanted(field: FieldInfo) -> str:
         return f"{', '.join(others)} or {last}"
     if field.annotation is bool:
         return "true or false"
-    if field.annotation is int:
+    if int in {field.annotation, *get_args(field.annotation)}:
         least, most = (
             next(getattr(rule, end) for rule in field.metadata if hasattr(rule, end)) for end in ("ge", "le")
         )
@@ -160,8 +195,22 @@ def missing(settings: Settings) -> Iterator[Problem]:
             "no platform is connected; connect Slack (docs/slack.md), or Teams by ECHELON_TEAMS_APP_ID (docs/teams.md)"
         )
         yield Problem(variable("slack_mode"), said)
+    yield from _wrong_proxies(settings.trusted_proxies)
+    heartbeat = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else ""
+    if heartbeat and not re.match(r"https?://[^/\s]", heartbeat):
+        yield Problem(variable("heartbeat_url"), "this will not do; write an address that begins with https://")
     yield from _missing_for_slack(settings)
     yield from _missing_for_teams(settings)
+
+
+def _wrong_proxies(given: str) -> Iterator[Problem]:
+    for one in filter(None, (part.strip() for part in given.split(","))):
+        try:
+            ip_network(one, strict=False)
+        except ValueError:
+            yield Problem(
+                variable("trusted_proxies"), f"{one!r} is no address; write some like 10.0.0.5 or 10.0.0.0/24"
+            )
 
 
 def _missing_for_slack(settings: Settings) -> Iterator[Problem]:

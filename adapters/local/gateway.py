@@ -11,6 +11,7 @@ from adapters.local.store import Draft, LocalStore, Stored
 from bot.delivery import MessageRef
 from bot.directory import Address, PersonId
 from bot.errors import Refused, Unreachable
+from bot.failpoints import failpoint
 from bot.message import Message
 from bot.ports import Clock
 
@@ -42,7 +43,9 @@ class LocalChat:
                 content=self.renderer.message(message),
                 thread=root,
             )
-            return self.ref(await self.store.add(draft))
+            stored = await self.store.add(draft)
+            failpoint("local.after_store")
+            return self.ref(stored)
 
     async def edit(self, ref: MessageRef, message: Message) -> None:
         """Replace a message in place. Raises Refused when it is gone."""

@@ -1,5 +1,6 @@
 """The walls around the local chat: it is on loopback, and still no other web page may speak to it."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from aiohttp.typedefs import Handler
 from adapters.local.store import JsonObject
 
 LARGEST_BODY = 64 * 1024
+SLOWEST = 10.0
+"""Seconds that a body may take."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 _HEADERS = {
@@ -109,7 +112,11 @@ def problem(sentence: str, status: int) -> web.Response:
 
 async def read(request: web.Request) -> Body:
     """The body of a POST. Raises Wrong unless it is a JSON object."""
-    raw = await request.read()
+    try:
+        async with asyncio.timeout(SLOWEST):
+            raw = await request.read()
+    except TimeoutError:
+        raise Wrong("the body came too slowly") from None
     try:
         values: object = json.loads(raw)
     except (ValueError, RecursionError):

@@ -92,6 +92,7 @@ class Renderer:
             "lang": line.language,
             "tone": line.tone.value if line.tone else None,
             "text": self.tokens(line.language, line.text),
+            "items": [self.tokens(line.language, item) for item in line.items],
             "subject": _subject(line.subject),
             "buttons": _buttons(line.buttons),
             "fallback": line.fallback,

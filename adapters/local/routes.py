@@ -24,6 +24,7 @@ from bot import wording
 from bot.commands import Actor
 from bot.directory import PersonId
 from bot.errors import StoreUnavailable
+from bot.failpoints import failpoint
 from bot.plan import Language
 from bot.ports import Archive, Plans
 from bot.reception import Receives
@@ -108,11 +109,15 @@ class Counter:
         async def take(request: web.Request) -> web.Response:
             body = await read(request)
             person = self._person(body.words("as"))
+            failpoint("local.received")
             try:
-                return web.json_response(await post(person, body))
-            except (StoreUnavailable, sqlite3.Error):
+                answer = web.json_response(await post(person, body))
+                failpoint("local.before_answer")
+                return answer
+            except (StoreUnavailable, sqlite3.Error) as error:
                 language = self._language(person)
-                return problem(wording.plain(language, wording.say(language, "not_recorded"), self._places.name), 503)
+                sentence = error.sentence if isinstance(error, StoreUnavailable) else StoreUnavailable.sentence
+                return problem(wording.plain(language, wording.say(language, sentence), self._places.name), 503)
 
         return take
 

@@ -13,10 +13,11 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.gateway import asked
-from adapters.slack.guard import Answer, Guard
+from adapters.slack.guard import Answer, Guard, Handle
 from adapters.slack.listeners import Installation, Listeners
 from adapters.slack.payloads import Body, Malformed
 from bot.errors import DeliveryError
+from bot.failpoints import failpoint
 from bot.ports import Clock
 
 WATCH_EVERY = 60.0
@@ -103,13 +104,20 @@ def bolt_app(client: AsyncWebClient, listeners: Listeners, installation: Install
     return app
 
 
-def http_handler(app: AsyncApp, guard: Guard) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """For `router.add_route("*", "/slack/events", …)`: the guard answers the methods that are not POST, too."""
+def handling(app: AsyncApp) -> Handle:
+    """What is done with a body that the guard has let in."""
 
     async def handle(body: Body) -> Answer:
         answer = await dispatch(app, body)
         content_type = (answer.headers.get("content-type") or ["text/plain"])[0].partition(";")[0]
         return Answer(answer.status, answer.body or "", content_type)
+
+    return handle
+
+
+def http_handler(app: AsyncApp, guard: Guard) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """For `router.add_route("*", "/slack/events", …)`: the guard answers the methods that are not POST, too."""
+    handle = handling(app)
 
     async def serve(request: web.Request) -> web.Response:
         return await guard.serve(request, handle)
@@ -119,8 +127,11 @@ def http_handler(app: AsyncApp, guard: Guard) -> Callable[[web.Request], Awaitab
 
 async def dispatch(app: AsyncApp, body: Body) -> BoltResponse:
     """Bolt's answer to a body that is already parsed: the same way for both modes."""
+    failpoint("slack.received")
     try:
-        return await app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=dict(body)))
+        answer = await app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=dict(body)))
+        failpoint("slack.before_answer")
+        return answer
     except (AttributeError, LookupError, TypeError, ValueError):  # Bolt itself, on a body that is not what it seems
         log.warning("a request was not what it seemed", extra={"action": "slack_malformed"})
         return BoltResponse(status=400, body="malformed")

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aiohttp import ClientSession
+from aiohttp import ClientSession, ClientTimeout
 from slack_sdk.web.async_client import AsyncWebClient
+from yarl import URL
 
+from adapters.outbound import Outbound
 from adapters.slack import render
 from adapters.slack.marks import Names
 from adapters.slack.refusals import RENDERING, translated
@@ -20,6 +22,8 @@ from bot.ports import Clock
 
 PLATFORM = "slack"
 SLACK_API = "https://slack.com/api/"
+OTHERS = frozenset({"slack-gov.com"})
+"""Slack's hosts beside slack.com."""
 TIMEOUT = 10
 EVENT_TYPE = "echelon_delivery"
 """Type of the metadata of our messages; its payload holds the parcel's key."""
@@ -41,6 +45,19 @@ def web_client(
     A `session` is used as it is: its own time limit counts, not `timeout`.
     """
     return AsyncWebClient(token=token, base_url=base_url, timeout=timeout, session=session, retry_handlers=[])
+
+
+def outbound(base_url: str) -> Outbound:
+    """Slack's hosts: that of the Web API, and those below it, where files and the sockets of Socket Mode are."""
+    host = URL(base_url).raw_host or ""
+    own = host in OTHERS or host == "slack.com"
+    return Outbound([base_url], public=[host] if own else [], domains=[f".{host}"] if own else [])
+
+
+def sending(base_url: str) -> ClientSession:
+    """A session for `web_client`, to be called within the running loop: a new connection for each call, because one that
+    was kept may break unnoticed, and then nobody could tell whether the message was taken."""
+    return outbound(base_url).session(timeout=ClientTimeout(total=TIMEOUT), keep=False)
 
 
 @dataclass(frozen=True, slots=True)

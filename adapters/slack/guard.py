@@ -7,7 +7,6 @@ https://docs.slack.dev/authentication/verifying-requests-from-slack
 import hashlib
 import hmac
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from adapters.door import SLOWEST, Door, Turned, media_type
+from adapters.door import SLOWEST, Door, Turned, media_type, only
 from adapters.slack.payloads import Body, Malformed, plausible
 from bot.ports import Clock
 
@@ -23,8 +22,6 @@ SKEW = 300
 MOST_FIELDS = 100
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 TIMESTAMP, SIGNATURE = "X-Slack-Request-Timestamp", "X-Slack-Signature"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +50,13 @@ class Guard(Door[Answer]):
         try:
             answer = await self._admitted(request, handle)
         except Turned as turned:
-            log.info("a request to Slack's door was turned away: %d %s", *turned.args, extra=_TURNED)
+            self._note(turned, "Slack")
             return await self._turn_away(request, _response(Answer(turned.status, turned.words)))
         return _response(answer)
 
     async def _admitted(self, request: web.Request, handle: Handle) -> Answer:
         content_type = self._at_a_glance(request)
-        signature = self._signature(request.headers)
+        signature = self._signature(only(request, TIMESTAMP), only(request, SIGNATURE))
         raw = await self._read(request)
         if not hmac.compare_digest(self._expected(signature[0], raw), signature[1]):
             raise Turned(401, "not signed by Slack")
@@ -71,9 +68,8 @@ class Guard(Door[Answer]):
             raise Turned(405, "POST only")
         return media_type(request, {JSON, FORM}, "JSON or a form, in UTF-8")
 
-    def _signature(self, headers: Mapping[str, str]) -> tuple[bytes, bytes]:
+    def _signature(self, timestamp: str, signature: str) -> tuple[bytes, bytes]:
         """(timestamp, signature), if they look like such and are of these minutes."""
-        timestamp, signature = headers.get(TIMESTAMP, ""), headers.get(SIGNATURE, "")
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
             raise Turned(401, "no timestamp")
         if abs(self._clock.now().timestamp() - int(timestamp)) > SKEW:
@@ -110,6 +106,3 @@ def read_body(raw: bytes, content_type: str) -> Body:
 
 def _response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, text=answer.body, content_type=answer.content_type)
-
-
-_TURNED = {"action": "slack_turned_away"}

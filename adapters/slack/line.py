@@ -1,7 +1,7 @@
 """The line to one Slack workspace, put together: what goes out, what comes in, and how it is doing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,17 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.answers import Answers
-from adapters.slack.connection import Health, Watch, bolt_app, http_handler, identify_at_last
+from adapters.slack.connection import Health, Watch, bolt_app, handling, identify_at_last
 from adapters.slack.gateway import SlackChat, SlackMembership
-from adapters.slack.guard import Guard
+from adapters.slack.guard import Answer, Guard, Handle
 from adapters.slack.listeners import Listeners
 from adapters.slack.marks import Names
+from adapters.slack.payloads import Body
 from adapters.slack.people import SlackPeople
 from adapters.slack.sockets import Sockets
 from bot.directory import Directory
 from bot.ports import Clock, People
 from bot.reception import Receives
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 NOT_YET = "connecting"
 
@@ -51,7 +50,8 @@ class SlackLine:
         self.chat = SlackChat(client, names, clock)
         self.membership = SlackMembership(client, clock)
         self._health: Callable[[], Health] | None = None
-        self._handler: Handler | None = None
+        self._handle: Handle | None = None
+        self._guard = Guard(access.signing_secret or "", clock) if access.app_token is None else None
 
     async def run(self, reception: Receives, people: People) -> None:
         """Find the workspace, then listen until cancelled. Timers and pump do not wait for this."""
@@ -76,15 +76,18 @@ class SlackLine:
             await sockets.run()
         else:
             watch = Watch(self._client, self._clock)
-            self._handler = http_handler(app, Guard(self._access.signing_secret or "", self._clock))
+            self._handle = handling(app)
             self._health = watch.health
             await watch.run()
 
     async def serve(self, request: web.Request) -> web.Response:
-        """POST /slack/events in HTTP mode; 503 until the workspace is known, so that Slack sends it again."""
-        if self._handler is None:
-            return web.Response(status=503, text=NOT_YET)
-        return await self._handler(request)
+        """POST /slack/events in HTTP mode; what is genuine gets 503 until the workspace is known: Slack sends it again.
+
+        In Socket Mode there is nothing here.
+        """
+        if self._guard is None:
+            raise web.HTTPNotFound
+        return await self._guard.serve(request, self._handle or _not_yet)
 
     async def ready(self) -> str:
         """A part of /readyz."""
@@ -94,4 +97,10 @@ class SlackLine:
         return "ok" if health.ready else health.problem or "no socket is open"
 
     async def close(self) -> None:
-        """Nothing is kept open: the SDK's client opens a session for each call."""
+        """Close the session of the client, if it has one: without, the SDK opens one for each call."""
+        if self._client.session:
+            await self._client.session.close()
+
+
+async def _not_yet(_: Body) -> Answer:
+    return Answer(503, NOT_YET)

@@ -22,6 +22,7 @@ from bot import wording
 from bot.commands import Actor
 from bot.directory import Address
 from bot.errors import DeliveryError, StoreUnavailable
+from bot.failpoints import failpoint
 from bot.message import FormErrors, Reply
 from bot.plan import Language
 from bot.reception import Receives
@@ -166,8 +167,8 @@ class Listeners:
     def _apology(self, actor: Actor, error: Exception) -> Reply:
         language = self._language(actor)
         if isinstance(error, StoreUnavailable):
-            log.error("%s was told that nothing was recorded: the store is away", actor.person, extra=_FAILED)
-            return Reply(language, wording.say(language, "not_recorded"))
+            log.error("%s was told %s: the store is away", actor.person, error.sentence, extra=_FAILED)
+            return Reply(language, wording.say(language, error.sentence))
         log.error("a request of %s failed", actor.person, exc_info=error, extra=_FAILED)
         return Reply(language, wording.say(language, "internal_error"))
 
@@ -233,6 +234,7 @@ class Listeners:
 
     async def _say(self, reply: Reply, who: Who, origin: Origin, *, again: str = "") -> None:
         """The last stop of an answer: what was asked is stored, so a lost answer is a line in the log and no more."""
+        failpoint("slack.before_telling")
         try:
             await self._answers.say(reply, who.user, origin, again=again)
         except DeliveryError as error:

@@ -14,12 +14,15 @@ from bot.commands import Actor, Standing
 from bot.directory import Address, Directory, PersonId, local_part, platform_of
 from bot.errors import Conflict, DeliveryError, StoreUnavailable
 from bot.message import Profile
+from bot.patience import in_time
 from bot.ports import Clock, People
 
 REFRESH_EVERY = 600.0
 KNOWN_FOR = 900.0
 PATIENCE = 1.0
 """Seconds that a person who waits for an answer may lose to the question who they are."""
+STORE_PATIENCE = 0.5
+"""Seconds to store a name: the person is waiting for an answer, and the name is told again."""
 SLACKBOT = "USLACKBOT"
 
 log = logging.getLogger(__name__)
@@ -45,6 +48,7 @@ class SlackPeople:
         self._client, self._people, self._directory, self._clock = client, people, directory, clock
         self._team = team
         self._known: dict[str, Known] = {}
+        self._unstored: set[str] = set()
 
     async def actor(self, user: str, *, team: str = "", channel: str = "") -> Actor:
         """Who asks. Answers in PATIENCE seconds: if Slack does not, by what the request itself says."""
@@ -69,8 +73,8 @@ class SlackPeople:
         told = cast(Mapping[str, Any], answer.get("user") or {})
         known = read_person(told, team=self._team, until=self._clock.monotonic() + KNOWN_FOR)
         self._known[user] = known
-        if not kept or (kept.name, kept.language) != (known.name, known.language):
-            await self._remember(Profile(PersonId(Address(f"{PLATFORM}:{user}")), known.name, known.language))
+        if not kept or user in self._unstored or (kept.name, kept.language) != (known.name, known.language):
+            await self._remember(user, Profile(PersonId(Address(f"{PLATFORM}:{user}")), known.name, known.language))
         return known
 
     async def refresh(self) -> None:
@@ -107,11 +111,14 @@ class SlackPeople:
             await self.refresh()
             await asyncio.sleep(REFRESH_EVERY)
 
-    async def _remember(self, profile: Profile) -> None:
+    async def _remember(self, user: str, profile: Profile) -> None:
         try:
-            await self._people.remember(profile)
+            await in_time(self._people.remember(profile), within=STORE_PATIENCE, settle=0)
         except (Conflict, StoreUnavailable):  # a name is no reason to fail: it is told again in a while
             log.warning("the name of %s was not stored", profile.person, extra={"action": "slack_person"})
+            self._unstored.add(user)
+        else:
+            self._unstored.discard(user)
 
     async def _try_to_look_up(self, user: str) -> None:
         try:

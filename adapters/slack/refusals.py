@@ -32,7 +32,13 @@ REFUSED, LATER, UNCERTAIN, OURS = Verdict.REFUSED, Verdict.LATER, Verdict.UNCERT
 
 RENDERING = (
     *("msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format", "invalid_arguments"),
-    *("invalid_metadata_format", "metadata_too_large", "no_text"),
+    *("invalid_metadata_format", "invalid_metadata_schema", "metadata_too_large", "no_text"),
+    *("invalid_attachments", "too_many_attachments", "markdown_text_conflict"),
+)
+
+MANGLED = (
+    *("invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data", "invalid_json"),
+    *("invalid_post_type", "json_not_object", "missing_charset", "missing_post_type", "superfluous_charset"),
 )
 
 VERDICTS: Mapping[str, Verdict] = {
@@ -49,6 +55,7 @@ VERDICTS: Mapping[str, Verdict] = {
     "slack_connect_file_link_sharing_blocked": REFUSED,
     "external_channel_migrating": LATER,
     "team_access_not_granted": REFUSED,
+    "team_not_found": REFUSED,
     "ekm_access_denied": REFUSED,
     "restricted_action": REFUSED,
     "restricted_action_read_only_channel": REFUSED,
@@ -76,6 +83,8 @@ VERDICTS: Mapping[str, Verdict] = {
     "streaming_state_conflict": LATER,
     "thread_not_found": REFUSED,
     "cannot_reply_to_message": REFUSED,
+    "cant_broadcast_message": REFUSED,
+    "no_dual_broadcast_content_update": REFUSED,
     # our own rendering: every place would refuse it alike
     **dict.fromkeys(RENDERING, LATER),
     # the service
@@ -87,6 +96,7 @@ VERDICTS: Mapping[str, Verdict] = {
     "request_timeout": UNCERTAIN,
     "fatal_error": UNCERTAIN,
     "internal_error": UNCERTAIN,
+    "update_failed": UNCERTAIN,
     "duplicate_message_not_found": UNCERTAIN,
     "duplicate_channel_not_found": UNCERTAIN,
     # the app itself
@@ -104,6 +114,13 @@ VERDICTS: Mapping[str, Verdict] = {
     "accesslimited": OURS,
     "app_missing_action_url": OURS,
     "no_active_hooks": OURS,
+    "as_user_not_supported": OURS,
+    "enterprise_is_restricted": OURS,
+    "metadata_must_be_sent_from_app": OURS,
+    "method_deprecated": OURS,
+    "deprecated_endpoint": OURS,
+    # a request that was mangled on its way, or that a new SDK makes wrongly
+    **dict.fromkeys(MANGLED, LATER),
 }
 """Errors that are not here are taken for LATER: retried until the window ends, then moved along the route."""
 

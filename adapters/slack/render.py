@@ -164,6 +164,10 @@ def _card(card: Card, names: Names, share: float) -> list[Json]:
 def _line(line: Line, names: Names, share: float) -> list[Json]:
     said: Rich = (f"{SIGNS[line.tone]} ", *line.text) if line.tone else line.text
     blocks = [section(marked(said, line.language, names, max(200, int(SECTION * share))))]
+    shown = line.items[: max(1, int(len(line.items) * share))]
+    blocks.extend(block for block, _ in _listed(shown, line.language, names))
+    if len(shown) < len(line.items):
+        blocks.append(context(words.more(line.language, len(line.items) - len(shown))))
     return [*blocks, *_row(line.buttons, line.subject, line.language)]
 
 
@@ -193,8 +197,15 @@ def _section_of_page(part: Section, language: Language, names: Names) -> Iterato
     """The blocks of a section, each with the number of lines it holds."""
     if part.heading:
         yield {"type": "header", "text": plain(part.heading, HEADER, language)}, 0
+    yield from _listed(part.lines, language, names)
+    for row in _row(part.buttons, part.subject, language):
+        yield row, 0
+
+
+def _listed(lines: Iterable[Rich], language: Language, names: Names) -> Iterator[tuple[Json, int]]:
+    """Lines below each other, in as few blocks as hold them, each with the number of its lines."""
     held: list[str] = []
-    for line in part.lines:
+    for line in lines:
         said = marked(line, language, names, LINE_OF_PAGE)
         if held and words.length("\n".join((*held, said))) > SECTION:
             yield section("\n".join(held)), len(held)
@@ -202,8 +213,6 @@ def _section_of_page(part: Section, language: Language, names: Names) -> Iterato
         held.append(said)
     if held:
         yield section("\n".join(held)), len(held)
-    for row in _row(part.buttons, part.subject, language):
-        yield row, 0
 
 
 def _fields(fields: Sequence[Field], language: Language, names: Names, room: int) -> Iterator[Json]:

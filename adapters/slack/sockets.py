@@ -13,7 +13,9 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.connection import WATCH_EVERY, Health, Watch, dispatch
+from adapters.slack.gateway import outbound
 from adapters.slack.payloads import Body, Malformed, plausible
+from bot.failpoints import failpoint
 from bot.ports import Clock
 
 SOCKETS = 2
@@ -31,11 +33,14 @@ class _Socket(AsyncSocketModeHandler):
 
     def __init__(self, app: AsyncApp, client: AsyncWebClient, app_token: str, clock: Clock, ping_every: float) -> None:
         super().__init__(app, app_token, logger=app.logger, web_client=client, ping_interval=ping_every)
+        self.client.aiohttp_client_session.detach()  # the SDK's own would go wherever an answer sends it
+        self.client.aiohttp_client_session = outbound(client.base_url).session()
         self._clock = clock
         self._working = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self.heard: float | None = None
+        self._pong: float | None = None
         self.client.on_message_listeners.append(self._note)
 
     async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -49,6 +54,7 @@ class _Socket(AsyncSocketModeHandler):
         try:
             answer = await dispatch(self.app, cast(Body, req.payload))
             await send_async_response(client, req, answer, start_time=0.0)
+            failpoint("slack.after_answer")
         finally:
             self._working -= 1
             if not self._working:
@@ -62,12 +68,11 @@ class _Socket(AsyncSocketModeHandler):
         self.heard = self._clock.monotonic()
 
     def age(self) -> float | None:
-        """Seconds since anything came: a message, a hello, or the answer to a ping."""
-        pong = self.client.last_ping_pong_time
-        ages = [self._clock.now().timestamp() - pong] if pong else []
-        if self.heard is not None:
-            ages.append(self._clock.monotonic() - self.heard)
-        return max(0.0, min(ages)) if ages else None
+        """Seconds since anything came: a message, a hello, or the answer to a ping (noticed when this is asked)."""
+        pong, self._pong = self._pong, self.client.last_ping_pong_time
+        if self._pong is not None and self._pong != pong:  # by the SDK's wall clock: that it moves is all it tells us
+            self.heard = self._clock.monotonic()
+        return None if self.heard is None else self._clock.monotonic() - self.heard
 
 
 class Sockets:

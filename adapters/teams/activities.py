@@ -22,6 +22,7 @@ from adapters.teams.render import words_again
 from bot import wording
 from bot.commands import Actor
 from bot.errors import DeliveryError, StoreUnavailable
+from bot.failpoints import failpoint
 from bot.message import Form, FormErrors, Reply
 from bot.reception import Receives
 
@@ -141,8 +142,8 @@ class Activities:
     def _apology(self, actor: Actor, error: Exception) -> Reply:
         language = self._reception.language(actor)
         if isinstance(error, StoreUnavailable):
-            log.error("%s was told that nothing was recorded: the store is away", actor.person, extra=_FAILED)
-            return Reply(language, wording.say(language, "not_recorded"))
+            log.error("%s was told %s: the store is away", actor.person, error.sentence, extra=_FAILED)
+            return Reply(language, wording.say(language, error.sentence))
         log.error("a request of %s failed", actor.person, exc_info=error, extra=_FAILED)
         return Reply(language, wording.say(language, "internal_error"))
 
@@ -221,6 +222,7 @@ class Activities:
 
     async def _say(self, reply: Reply, actor: Actor, asked: Asked, again: Json) -> None:
         """The last stop of an answer: what was asked is stored, so a lost answer is a line in the log and no more."""
+        failpoint("teams.before_telling")
         try:
             await self._answers.say(reply, actor, asked, again)
         except DeliveryError as error:

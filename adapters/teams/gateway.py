@@ -14,6 +14,7 @@ from adapters.teams.throttle import Throttle
 from bot.delivery import MessageRef
 from bot.directory import Address, PersonId, local_part, platform_of
 from bot.errors import DeliveryError, Refused
+from bot.failpoints import failpoint
 from bot.message import Message
 from bot.ports import Clock
 
@@ -90,6 +91,7 @@ class TeamsChat:
             self._throttle.admit(f"create {person}")
             url, named = self._url(known), known.user or local_part(person)
             created = await self._connector.create_personal(url, named, self._tenant)
+            failpoint("teams.after_creating")
             await self._book.learn(person, conversation=created, service_url=url, tenant=self._tenant)
             known = self._book.of(person)
         return self._place(person, known.conversation)

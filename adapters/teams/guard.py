@@ -7,24 +7,22 @@ costs a signature check at most, and is told 401 or 403 and nothing else.
 import hashlib
 import ipaddress
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import web
 
-from adapters.door import SLOWEST, Door, Turned, media_type
+from adapters.door import SLOWEST, Door, Turned, media_type, only
 from adapters.teams.connector import Allowed
 from adapters.teams.keys import KeysAway
 from adapters.teams.payloads import Body, Malformed, plausible, text
 from adapters.teams.tokens import CHANNEL, Forged, Proof, Verifier
+from bot.failpoints import failpoint
 from bot.ports import Clock
 
 DEEPEST = 40
 JSON = "application/json"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Guard(Door[Answer]):
         try:
             answer = await self._admitted(request, handle)
         except Turned as turned:
-            log.info("a request to the door of Teams was turned away: %d %s", *turned.args, extra=_TURNED)
+            self._note(turned, "Teams")
             return await self._turn_away(request, web.Response(status=turned.status))
         if answer.body is None:
             return web.Response(status=answer.status)
@@ -77,7 +75,10 @@ class Guard(Door[Answer]):
         raw = await self._read(request)
         body = read_body(raw)
         self._of_ours(body, proof)
-        return await self._once(_digest(body, raw), body, proof, handle)
+        failpoint("teams.received")
+        answer = await self._once(_digest(body, raw), body, proof, handle)
+        failpoint("teams.before_answer")
+        return answer
 
     async def _proof(self, request: web.Request) -> Proof | None:
         if self._verifier is None:
@@ -85,7 +86,7 @@ class Guard(Door[Answer]):
                 raise Turned(403, "anonymous requests come from this machine only")
             return None
         try:
-            return await self._verifier.proof(request.headers.get("Authorization", ""))
+            return await self._verifier.proof(only(request, "Authorization"))
         except Forged as forged:
             raise Turned(401, str(forged)) from None
         except KeysAway:
@@ -167,6 +168,3 @@ def _local(remote: str | None) -> bool:
         return ipaddress.ip_address((remote or "").partition("%")[0]).is_loopback
     except ValueError:
         return False
-
-
-_TURNED = {"action": "teams_turned_away"}

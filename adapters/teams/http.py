@@ -5,17 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import (
-    ClientConnectorError,
-    ClientError,
-    ClientPayloadError,
-    ClientSession,
-    ClientTimeout,
-    DummyCookieJar,
-    TCPConnector,
-)
+from aiohttp import ClientConnectorError, ClientError, ClientPayloadError, ClientSession
 from yarl import URL
 
+from adapters.outbound import Outbound
 from adapters.teams.refusals import CUT_OFF, NO_CONNECTION, TIMED_OUT
 from bot.errors import Unreachable
 
@@ -26,10 +19,10 @@ Answer = tuple[int, object, Mapping[str, str]]
 
 
 class Http:
-    """One pool of connections. Opened by the first call, within the running loop; `close` ends it."""
+    """One pool of connections, to where `outbound` leads. Opened by the first call, in the running loop; `close` ends it."""
 
-    def __init__(self, *, deadline: float = DEADLINE) -> None:
-        self._deadline = deadline
+    def __init__(self, outbound: Outbound, *, deadline: float = DEADLINE) -> None:
+        self._outbound, self._deadline = outbound, deadline
         self._session: ClientSession | None = None
 
     async def call(
@@ -69,12 +62,7 @@ class Http:
 
     def _open(self) -> ClientSession:
         if self._session is None:
-            self._session = ClientSession(
-                connector=TCPConnector(limit=AT_ONCE),
-                cookie_jar=DummyCookieJar(),
-                timeout=ClientTimeout(total=None),
-                trust_env=True,
-            )
+            self._session = self._outbound.session(at_once=AT_ONCE, trust_env=True)
         return self._session
 
 

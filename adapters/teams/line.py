@@ -8,10 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
+from adapters.outbound import Outbound
 from adapters.teams.activities import Activities
 from adapters.teams.answers import Answers
 from adapters.teams.botbuilder import BotbuilderTurns, Turns
-from adapters.teams.connector import SERVICE_URL, Allowed, RestConnector
+from adapters.teams.connector import HOSTS, SERVICE_URL, Allowed, RestConnector
 from adapters.teams.credentials import IMDS_URL, LOGIN_URL, Credentials, Identity, ManagedIdentity, NoTokens, Secret
 from adapters.teams.gateway import TeamsChat, TeamsMembership
 from adapters.teams.guard import Answer, Guard
@@ -30,6 +31,8 @@ from bot.ports import Clock, People
 from bot.reception import Receives
 
 NOT_YET = "connecting"
+LOGINS = frozenset({"login.botframework.com", "login.microsoftonline.com"})
+"""Microsoft's hosts for keys and tokens."""
 _FAILED = {"action": "teams_request"}
 
 log = logging.getLogger(__name__)
@@ -61,6 +64,13 @@ class Registration:
         return frozenset(tenant.lower() for tenant in (self.tenant, *self.tenants))
 
     @property
+    def outbound(self) -> Outbound:
+        """Where its calls may go: the Connector, the login, the keys; a managed identity's endpoint only if it has one."""
+        named = {self.service_url, self.openid_url, self.login_url, *self.service_urls}
+        own = () if self.secret is not None or self.anonymous else (self.identity_endpoint,)
+        return Outbound((*named, *own), public=HOSTS | LOGINS)
+
+    @property
     def identity(self) -> Identity:
         """By what tokens are asked for."""
         if self.secret is not None:
@@ -83,7 +93,7 @@ class TeamsLine:
     ) -> None:
         self._registration, self._directory, self._names, self._clock = registration, directory, names, clock
         self._turns: Turns = turns or BotbuilderTurns()
-        self._http = Http()
+        self._http = Http(registration.outbound)
         self._allowed = Allowed(registration.service_urls)
         self.credentials = Credentials(registration.identity, self._http, clock)
         self.keys = Keys(self._http, clock, url=registration.openid_url)
@@ -121,10 +131,8 @@ class TeamsLine:
                 self._activities = None
 
     async def serve(self, request: web.Request) -> web.Response:
-        """POST /api/messages; 503 until `run` runs, so that Teams sends it again."""
-        if self._activities is None:
-            return web.Response(status=503, text=NOT_YET)
-        return await self._guard.serve(request, self._handler(self._activities))
+        """POST /api/messages; what is genuine gets 503 until `run` runs: Teams sends it again."""
+        return await self._guard.serve(request, self._handler(self._activities) if self._activities else _not_yet)
 
     async def ready(self) -> str:
         """A part of /readyz."""
@@ -173,3 +181,7 @@ class TeamsLine:
         directory = self._directory()
         calendar = directory.calendars.get(directory.calendar)
         return calendar.zone if calendar else "UTC"
+
+
+async def _not_yet(_: Body, __: Mapping[str, Any]) -> Answer:
+    return Answer(503)

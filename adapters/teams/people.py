@@ -12,11 +12,14 @@ from bot.commands import Actor, Standing
 from bot.directory import Address, Directory, PersonId, local_part, platform_of
 from bot.errors import Conflict, DeliveryError, Refused, StoreUnavailable
 from bot.message import Profile
+from bot.patience import in_time
 from bot.ports import Clock, People
 
 KNOWN_FOR = 900.0
 PATIENCE = 1.0
 """Seconds that a person who waits for an answer may lose to the question who they are."""
+STORE_PATIENCE = 0.5
+"""Seconds to store a name: the person is waiting for an answer, and the name is told again."""
 MOST_KNOWN = 20_000
 OUTSIDER = "#EXT#"
 """In the sign-in name of a guest."""
@@ -150,7 +153,7 @@ class TeamsPeople:
         if (profile.name, profile.language) == (known.name, known.language):
             return
         try:
-            await self._people.remember(profile)
+            await in_time(self._people.remember(profile), within=STORE_PATIENCE, settle=0)
         except StoreUnavailable:  # a name is no reason to fail: it is told again with the next activity
             log.warning("the name of %s was not stored", person, extra={"action": "teams_person"})
         else:

@@ -164,6 +164,10 @@ def _line(shown: Line, look: Look, share: float) -> Json:
     ink = look.ink(shown.language)
     said: Rich = (f"{SIGNS[shown.tone]} ", *shown.text) if shown.tone else shown.text
     body = [block(marked(said, ink, max(200, int(TEXT * share))))]
+    listed = shown.items[: max(1, int(len(shown.items) * share))]
+    body += [block(marked(item, ink, LINE_OF_PAGE), spacing="Small") for item in listed]
+    if len(listed) < len(shown.items):
+        body.append(block(words.inert(words.more(shown.language, len(shown.items) - len(listed))), isSubtle=True))
     row = actions(shown.buttons, (), shown.subject)
     entities = _entities(ink, body)
     return card(body, language=shown.language, fallback=shown.fallback, actions=row, entities=entities)

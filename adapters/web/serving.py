@@ -7,8 +7,13 @@ import signal
 from collections.abc import Coroutine, Iterable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
+from adapters.web.walls import Remotes, WalledRunner, set_headers, turning_away
 from bot.errors import ConfigurationError, Problem
+from bot.ports import Clock
+from bot.requests import working_on
+from bot.signals import Signals
 
 LARGEST_BODY = 256 * 1024
 FINISH = 2.0
@@ -18,12 +23,22 @@ log = logging.getLogger("echelon")
 
 
 async def serve(
-    routes: Iterable[web.AbstractRouteDef], host: str, port: int, app: web.Application | None = None
+    routes: Iterable[web.AbstractRouteDef],
+    host: str,
+    port: int,
+    app: web.Application | None = None,
+    *,
+    clock: Clock,
+    remotes: Remotes | None = None,
+    signals: Signals | None = None,
 ) -> web.AppRunner:
-    """Listen; the runner is to be cleaned up. Raises ConfigurationError when the port is taken."""
-    app = app or web.Application(client_max_size=LARGEST_BODY)
+    """Listen, behind the walls; the runner is to be cleaned up. Raises ConfigurationError when the port is taken."""
+    app, remotes = app or web.Application(client_max_size=LARGEST_BODY), remotes or Remotes()
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH)
+    app.middlewares.insert(0, turning_away(clock, remotes, signals))
+    app.middlewares.insert(0, _begin)
+    app.on_response_prepare.append(set_headers)
+    runner = WalledRunner(app, remotes, shutdown_timeout=FINISH)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -33,6 +48,13 @@ async def serve(
         setting = "ECHELON_PORT" if error.errno in {errno.EADDRINUSE, errno.EACCES} else "ECHELON_HOST"
         raise ConfigurationError((Problem(setting, said),)) from None
     return runner
+
+
+@web.middleware
+async def _begin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A connection's requests share a task: the name of the one before must not stick to the next."""
+    working_on("")
+    return await handler(request)
 
 
 async def until_stopped(*works: Coroutine[None, None, None]) -> None:

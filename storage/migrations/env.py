@@ -3,17 +3,21 @@
 import asyncio
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from storage.engine import create_engine
+from storage.revisions import COMPARED, VERSION_TABLE, adopt, state_floor
 from storage.tables import metadata
 
 
 def run(connection: Connection) -> None:
-    """Run the steps on an open connection."""
-    context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+    """Run the steps on an open connection, then say which code may still run on what came of it."""
+    adopt(connection)
+    context.configure(connection=connection, target_metadata=metadata, version_table=VERSION_TABLE, **COMPARED)
     with context.begin_transaction():
         context.run_migrations()
+    state_floor(connection, MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}))
 
 
 async def connect_and_run() -> None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from bot import bundles
 from bot.commands import Standing
 from bot.directory import Address, Binding
 from bot.message import FormErrors
@@ -399,3 +400,80 @@ async def test_two_at_once_do_not_disturb_each_other(world: World) -> None:
     assert [(await world.escalation(n)).status for n in (1, 2)] == ["waiting", "acknowledged"]
     assert "Which one? ESC-1 (checkout fails) and ESC-2 (mail is down)." in said(await world.says("rep", "ack"))
     assert (await world.escalation(1)).next_due - world.clock.now() < timedelta(minutes=5)  # type: ignore[operator]
+
+
+# Many at once
+
+
+async def press_all(world: World, name: str, press: str, *, made: datetime | None = None) -> str:
+    """A button of a message that listed many, made at `made` (now)."""
+    subject = str(bundles.subject(made or world.clock.now()))
+    answer = said(await world.engine.reception.pressed(world.actor(name), press, subject, request="all"))
+    await world.ticks()
+    return answer
+
+
+async def test_all_of_mine_are_acknowledged_by_one_press_and_nothing_else(world: World) -> None:
+    for words in ("one", "two", "three"):
+        await world.says("opener", words)
+    await world.forward(minutes=16)  # now with senior
+    await world.says("opener", "four")  # with rep
+
+    answer = await press_all(world, "senior", bundles.ACKNOWLEDGE_MINE)
+
+    assert answer == "3 escalations are yours: ESC-1, ESC-2 and ESC-3. Their deadlines stay."
+    states = [str((await world.escalation(number)).status) for number in (1, 2, 3, 4)]
+    assert states == ["acknowledged"] * 3 + ["waiting"]
+    assert [str((await world.escalation(number)).entry.acknowledged_by) for number in (1, 2, 3)] == ["chat:senior"] * 3
+    assert "senior has it" in said(world.chat.cards("senior")[0])
+
+
+async def test_a_second_press_takes_nothing_twice(world: World) -> None:
+    await opened(world)
+    await press_all(world, "rep", bundles.ACKNOWLEDGE_MINE)
+    rows = len(await world.rows())
+
+    answer = await press_all(world, "rep", bundles.ACKNOWLEDGE_MINE)
+
+    assert answer == "None of them is waiting for you any more. Nothing was changed."
+    assert len(await world.rows()) == rows
+
+
+async def test_what_came_after_the_message_is_not_taken_with_the_rest(world: World) -> None:
+    await opened(world)
+    made = world.clock.now()
+    await world.forward(minutes=1)
+    await world.says("opener", "another")
+
+    answer = await press_all(world, "rep", bundles.ACKNOWLEDGE_MINE, made=made)
+
+    assert answer == "1 escalation is yours: ESC-1. Its deadline stays."
+    assert str((await world.escalation(2)).status) == "waiting"
+
+
+async def test_hundreds_are_acknowledged_by_one_press(world: World) -> None:
+    for number in range(1, 121):
+        await world.engine.reception.typed(world.actor("opener"), f"issue {number}", request=f"opened {number}")
+    actor, subject = world.actor("rep"), str(bundles.subject(world.clock.now()))
+
+    answer = said(await world.engine.reception.pressed(actor, bundles.ACKNOWLEDGE_MINE, subject, request="all"))
+
+    assert answer.startswith("120 escalations are yours: ESC-1, ESC-2,")
+    assert answer.endswith("ESC-10 and 110 others. Their deadlines stay.")
+
+
+async def test_somebody_else_takes_nothing_with_a_forged_press(world: World) -> None:
+    await opened(world)
+
+    answer = await press_all(world, "coo", bundles.ACKNOWLEDGE_MINE)
+
+    assert answer == "None of them is waiting for you any more. Nothing was changed."
+    assert said(await world.engine.reception.pressed(world.actor("coo"), "resolve", "mine:1", request="x")) == (
+        "There is no such escalation, or you cannot see it."
+    )
+
+
+async def test_the_list_behind_the_message_shows_what_is_open(world: World) -> None:
+    await opened(world)
+
+    assert "ESC-1 · checkout fails" in await press_all(world, "rep", bundles.LIST_MINE)

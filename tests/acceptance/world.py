@@ -21,13 +21,15 @@ from bot.directory import (
 from bot.facts import LedgerRow
 from bot.message import Button, Card, FormErrors, Line, Message, Reply
 from bot.plan import EN, RoleId
-from bot.ports import Clock
+from bot.ports import Clock, Ids
 from bot.readers import Readers
 from bot.rich import Rich
+from bot.signals import Signals
 from bot.state import Escalation
 from matrix.fixed import FixedDirectories
 from matrix.loader import load_matrix
 from matrix.shelf import MatrixShelf
+from scheduler.auditor import Rounds
 from scheduler.engine import Engine
 from scheduler.wiring import ApsBells
 from storage.database import Database
@@ -186,12 +188,17 @@ async def built_world(
     directory: Directory | None = None,
     at: datetime = FRIDAY,
     matrices: Mapping[str, str] | None = None,
+    chat: RecordingChat | None = None,
+    ids: Ids | None = None,
+    pace: Mapping[str, float] | None = None,
+    signals: Signals | None = None,
+    rounds: Rounds | None = None,
 ) -> World:
     """A world at Friday 20 November 2026, 16:30 in Paris, unless told otherwise. `matrices`: name → YAML.
 
     With `bells`, APScheduler takes part; the caller stops it.
     """
-    clock, chat = clock or FakeClock(at), RecordingChat()
+    clock, chat = clock or FakeClock(at), chat or RecordingChat()
     shelf = MatrixShelf.open()
     if matrices:
         own = [load_matrix(text, f"{name}.yaml") for name, text in matrices.items()]
@@ -202,7 +209,7 @@ async def built_world(
     engine = Engine.built(
         store=database,
         clock=clock,
-        ids=CountingIds("e"),
+        ids=ids or CountingIds("e"),
         plans=shelf,
         people=people,
         directories=directories,
@@ -210,6 +217,10 @@ async def built_world(
         chat=chat,
         membership=chat,
         ring=ApsBells if bells else None,
+        pace=pace,
+        signals=signals,
+        patience=30,  # a story is about what is said, not about how busy this machine is
+        rounds=rounds,
     )
     if engine.bells and isinstance(clock, FakeClock):
         engine.bells.start()

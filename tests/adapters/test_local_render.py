@@ -181,6 +181,12 @@ def test_a_line_may_have_neither_tone_nor_subject() -> None:
     assert (rendered["kind"], rendered["tone"], rendered["subject"]) == ("line", None, None)
 
 
+def test_the_items_of_a_line_stand_below_it() -> None:
+    rendered = renderer.message(Line(EN, ("2 wait.",), "2 wait.", items=(("one",), ("two",))))
+
+    assert rendered["items"] == [[{"t": "text", "text": "one"}], [{"t": "text", "text": "two"}]]
+
+
 def test_a_form_keeps_names_kinds_and_options() -> None:
     level = Input("level", "Level", Kind.CHOICE, initial="2", options=(Option("2", "Level 2"),), reloads=True)
     reason = Input("reason", "Why", Kind.TEXT, required=False, hint="In your words", longest=150)

@@ -1,7 +1,9 @@
 """No secret that can be told by its shape reaches a log line."""
 
 import io
+import json
 import logging
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -21,6 +23,14 @@ SECRETS = [
     f"postgresql+asyncpg://echelon:{CANARY}@db:5432/echelon",
     f"postgresql://echelon:p@{CANARY}@db/echelon",
     f"http://proxy:{CANARY}@10.0.0.1:3128",
+    f"eyJhbGciOiJSUzI1NiJ9.{CANARY}.{CANARY}",
+    f"abc8Q~{CANARY}{CANARY}",
+    f"client_secret={CANARY}&grant_type=client_credentials",
+    f"{{'client_secret': '{CANARY}', 'scope': 'x'}}",
+    f'{{"access_token": "{CANARY}"}}',
+    f"connect(user='echelon', password='{CANARY}')",
+    f"X-IDENTITY-HEADER: {CANARY}",
+    f"X-Slack-Signature: v0={CANARY}",
 ]
 
 
@@ -72,3 +82,47 @@ def test_arguments_that_do_not_fit_cost_no_line(written: tuple[logging.Logger, i
     logger.info("%d of %d", "one")
 
     assert "do not fit" in stream.getvalue()
+
+
+KNOWN = 'plain words: s3cret/+&"é'
+URLS = ("postgresql://echelon:p%40ss%2Fw0rd@db/echelon", "https://watch.example/ping/4f1c-secret?key=abcdefgh")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        KNOWN,
+        repr(KNOWN),
+        json.dumps(KNOWN),
+        json.dumps(KNOWN, ensure_ascii=False),
+        quote(KNOWN),
+        quote(KNOWN, safe=""),
+        quote_plus(KNOWN),
+        "p@ss/w0rd",
+        "p%40ss%2Fw0rd",
+        "GET /ping/4f1c-secret?key=abcdefgh HTTP/1.1",
+        "https://watch.example/ping/4f1c-secret?key=abcdefgh",
+    ],
+)
+def test_the_values_of_the_settings_are_hidden_however_they_are_written(said: str):
+    clean = Redaction([KNOWN, *URLS]).clean(f"before {said} after")
+
+    assert "[redacted]" in clean
+    assert not any(part in clean for part in ("s3cret", "ss/w0rd", "ss%2Fw0rd", "4f1c"))
+    assert clean.startswith("before ")
+    assert clean.endswith(" after")
+
+
+def test_what_is_no_secret_is_not_hidden():
+    clean = Redaction(["", "short", "sqlite:///.data/echelon.db", "postgresql://echelon@db/echelon"]).clean
+
+    assert clean("the file sqlite:///.data/echelon.db of echelon is short") == (
+        "the file sqlite:///.data/echelon.db of echelon is short"
+    )
+
+
+def test_a_very_long_line_keeps_its_two_ends():
+    clean = Redaction().clean("begin " + "x" * 1_000_000 + " end")
+
+    assert len(clean) < 20_000
+    assert (clean[:6], clean[-4:]) == ("begin ", " end")

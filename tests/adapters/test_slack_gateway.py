@@ -398,3 +398,16 @@ async def test_a_store_that_is_away_does_not_hide_who_somebody_is(somebody: Slac
     people.away = True
 
     assert (await somebody.actor("U1")).standing is Standing.MEMBER
+
+
+async def test_a_name_that_could_not_be_stored_is_stored_the_next_time_that_slack_tells_it(
+    somebody: SlackPeople, people: PeopleInMemory, clock: FakeClock
+):
+    people.away = True
+    await somebody.actor("U1")
+    people.away = False
+    clock.forward(hours=1)
+
+    await somebody.actor("U1")
+
+    assert people.told == [Profile(PersonId(U1), "Ada", "fr")]

@@ -11,12 +11,15 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestClient, TestServer
+from multidict import CIMultiDict
 
 from adapters.door import LARGEST, REMEMBERED
 from adapters.slack.answers import Answers
 from adapters.slack.connection import bolt_app, http_handler
 from adapters.slack.gateway import web_client
 from adapters.slack.guard import SIGNATURE, TIMESTAMP, Answer, Guard, read_body
+from adapters.slack.line import Access, SlackLine
 from adapters.slack.listeners import Installation, Listeners
 from adapters.slack.people import SlackPeople
 from bot.directory import Directory, WorkspaceId
@@ -388,3 +391,57 @@ async def test_a_body_without_a_length_is_measured(gate: Gate):
 def test_no_secret_no_guard(clock: FakeClock):
     with pytest.raises(ValueError, match="signing secret"):
         Guard("", clock)
+
+
+@pytest.mark.parametrize("name", [SIGNATURE, TIMESTAMP, "Content-Type", "Content-Encoding"])
+async def test_a_header_that_comes_twice_is_refused(gate: Gate, name: str):
+    body, kind = GENUINE[0]
+    headers = CIMultiDict(gate.signed(body, kind) | {"Content-Encoding": "identity"})
+    headers.add(name, headers[name])
+
+    async with gate.session.post(
+        gate.url, data=body, headers=headers, skip_auto_headers=["Content-Encoding"]
+    ) as answer:
+        assert answer.status == 400
+
+    assert gate.reception.calls == []
+
+
+async def test_a_flood_leaves_few_lines_in_the_log_and_none_is_uncounted(gate: Gate, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "adapters.door")
+    for _ in range(200):
+        await gate.send(b"x", {"Content-Type": FORM})
+    gate.clock.forward(seconds=60)
+    await gate.send(b"x", {"Content-Type": FORM})
+
+    lines = [record.getMessage() for record in caplog.records if "turned away" in record.getMessage()]
+    assert len(lines) == 61
+    assert lines[-1].endswith("and 140 before it")
+
+
+def a_slack_line(slack: SlackServer, clock: FakeClock, access: Access) -> SlackLine:
+    client = web_client(slack.bot_token, base_url=slack.base_url)
+    directory = Directory(WorkspaceId("acme"), "Acme", "office")
+    return SlackLine(client=client, access=access, directory=lambda: directory, names=str, clock=clock)
+
+
+@pytest.mark.parametrize(
+    ("access", "genuine", "forged"),
+    [(Access(signing_secret=SECRET), 503, 401), (Access(app_token="xapp-1"), 404, 404)],
+)
+async def test_before_the_workspace_is_known_only_slack_hears_that_it_may_come_again(
+    clock: FakeClock, access: Access, genuine: int, forged: int
+):
+    async with SlackServer() as slack:
+        line = a_slack_line(slack, clock, access)
+        site = web.Application()
+        site.router.add_route("*", "/slack/events", line.serve)
+        async with TestClient(TestServer(site)) as client:
+            body, kind = GENUINE[0]
+            now = str(int(clock.now().timestamp()))
+            headers = {"Content-Type": kind, TIMESTAMP: now, SIGNATURE: sign(SECRET, now, body)}
+            told = await client.post("/slack/events", data=body, headers=headers)
+            headers[SIGNATURE] = sign("another", now, body)
+            refused = await client.post("/slack/events", data=body, headers=headers)
+
+    assert (told.status, refused.status) == (genuine, forged)

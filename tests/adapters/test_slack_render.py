@@ -116,7 +116,9 @@ def everything(said: str) -> list[dict]:
     answer = Reply(EN, text=rich, typed=said, buttons=(Button("acknowledge", "Ack"),), subject=SUBJECT)
     messages = [
         render.message(a_card(said), names),
-        render.message(Line(FR, rich, said, Tone.ALARM, SUBJECT, (Button("resolve", "Résoudre"),)), names),
+        render.message(
+            Line(FR, rich, said, Tone.ALARM, SUBJECT, (Button("resolve", "Résoudre"),), (rich,) * 21), names
+        ),
         render.reply(answer, names),
         render.reply(Reply(EN, page=a_page(said)), names),
         render.reply(Reply(EN, form=a_form(said)), names, again=said),
@@ -319,3 +321,17 @@ def test_many_options_are_grouped():
 
     assert problems(view) == []
     assert [len(group["options"]) for group in view["blocks"][-1]["element"]["option_groups"]] == [100, 100, 50]
+
+
+def test_a_list_of_many_is_drawn_line_by_line_under_the_sentence():
+    items = tuple((Strong(f"ESC-{n} · checkout fails"), " · level 2 of 7 · ", DUE) for n in range(1, 21))
+    drawn = render.message(
+        Line(EN, ("20 escalations are waiting for you.",), "20", Tone.WAITING, SUBJECT, (), items), names
+    )
+
+    sections = [block["text"]["text"] for block in drawn["blocks"] if block["type"] == "section"]
+    assert sections[0] == "🟠 20 escalations are waiting for you."
+    assert [line.partition(" ")[0] for text in sections[1:] for line in text.split("\n")] == [
+        f"*ESC-{n}" for n in range(1, 21)
+    ]
+    assert not problems(drawn)

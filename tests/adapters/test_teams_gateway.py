@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters.outbound import Outbound
 from adapters.teams import checks
 from adapters.teams.cards import CARD_BYTES, size
 from adapters.teams.connector import Place
@@ -336,7 +337,7 @@ async def test_a_managed_identity_needs_no_secret(teams: TeamsServer, clock: Fak
 
 
 async def test_a_token_ends_with_its_life(teams: TeamsServer, clock: FakeClock) -> None:
-    http = Http()
+    http = Http(Outbound([teams.identity.url]))
     credentials = Credentials(Secret(APP_ID, TENANT, APP_PASSWORD, teams.identity.url), http, clock)
     first = await credentials.token()
     clock.forward(seconds=3600 - AHEAD)
@@ -358,7 +359,7 @@ async def test_a_token_ends_with_its_life(teams: TeamsServer, clock: FakeClock) 
 async def test_a_wrong_registration_says_what_is_wrong(
     teams: TeamsServer, clock: FakeClock, given: dict[str, str], reason: str
 ) -> None:
-    http = Http()
+    http = Http(Outbound([teams.identity.url]))
     wrong = replace(Secret(APP_ID, TENANT, APP_PASSWORD, teams.identity.url), **given)
 
     with pytest.raises(Unreachable) as raised:
@@ -369,7 +370,7 @@ async def test_a_wrong_registration_says_what_is_wrong(
 
 
 async def test_no_identity_no_token(teams: TeamsServer, clock: FakeClock) -> None:
-    http = Http()
+    http = Http(Outbound([teams.identity.url]))
     identity = ManagedIdentity("another", teams.identity.managed_identity_url)
 
     with pytest.raises(Unreachable, match="login_invalid_request"):

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from adapters.door import LARGEST, Turned
+from adapters.outbound import Outbound
 from adapters.teams.connector import Allowed
 from adapters.teams.guard import DEEPEST, Answer, Guard, read_body
 from adapters.teams.http import Http
@@ -206,8 +207,9 @@ async def test_a_new_key_is_found_within_one_request(office: Office) -> None:
 
 
 async def test_unknown_keys_lead_to_one_look_in_five_minutes(clock: FakeClock) -> None:
-    identity, http = Identity(APP_ID, "", TENANT), Http()
+    identity = Identity(APP_ID, "", TENANT)
     identity.start()
+    http = Http(Outbound([identity.url]))
     keys = Keys(http, clock, url=identity.openid_url)
     try:
         for _ in range(20):
@@ -240,8 +242,9 @@ async def test_without_keys_nobody_is_let_in_and_teams_may_ask_again(
 
 
 async def test_times_are_those_of_the_clock(clock: FakeClock) -> None:
-    identity, http = Identity(APP_ID, "", TENANT, clock=lambda: clock.now().timestamp()), Http()
+    identity = Identity(APP_ID, "", TENANT, clock=lambda: clock.now().timestamp())
     identity.start()
+    http = Http(Outbound([identity.url]))
     verifier = Verifier(Keys(http, clock, url=identity.openid_url), clock, APP_ID)
     now = int(clock.now().timestamp())
     minter = Minter(identity, APP_ID, "https://smba.trafficmanager.net/")

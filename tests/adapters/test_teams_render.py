@@ -131,7 +131,8 @@ def a_page(said: str = "x") -> Page:
 
 def drawn(said: str) -> Iterator[dict[str, Any]]:
     """Everything that can hold what somebody wrote, as cards."""
-    line = Line(FR, (said, " ", Mention(ADA), " ", DUE), said, Tone.ALARM, SUBJECT, (Button("timeline", "Timeline"),))
+    buttons, items = (Button("timeline", "Timeline"),), ((said, " ", Mention(ADA), " ", DUE),) * 21
+    line = Line(FR, (said, " ", Mention(ADA), " ", DUE), said, Tone.ALARM, SUBJECT, buttons, items)
     yield render.drawing(a_card(said), look())
     yield render.drawing(line, look())
     for in_dialog in (True, False):
@@ -190,14 +191,14 @@ def test_hostile_words_are_harmless_everywhere(said: str) -> None:
 
 
 def test_ten_thousand_hostile_texts_in_bounded_time() -> None:
-    dice, started = random.Random(4711), time.monotonic()  # noqa: S311
+    dice, started = random.Random(4711), time.process_time()  # noqa: S311
     for number in range(10_000):
         said = "".join(dice.choice(HOSTILE) + dice.choice(["", " ", "\n", "a"]) for _ in range(dice.randrange(1, 6)))
         if number % 1000 == 0:
             said *= 100
         card = render.drawing(a_card(said), look()) if number % 4 else dialogs.form(a_form(said), look(), "UTC")
         assert problems(card) == []
-    assert time.monotonic() - started < 50
+    assert time.process_time() - started < 50
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
@@ -351,3 +352,13 @@ def test_what_was_entered_is_kept_where_it_still_makes_sense() -> None:
     kept = dialogs.filled(a_form("x"), {"title": "typed", "to": "gone"})
 
     assert [field.initial for field in kept.inputs[:3]] == ["typed", "x", "1"]
+
+
+def test_a_list_of_many_is_drawn_line_by_line_under_the_sentence() -> None:
+    items = tuple((Strong(f"ESC-{n} · checkout fails"), " · level 2 of 7 · ", DUE) for n in range(1, 21))
+    shown = render.drawing(Line(EN, ("20 escalations wait.",), "20", Tone.WAITING, SUBJECT, (), items), look())
+
+    texts = [part["text"] for part in parts(shown) if part.get("type") == "TextBlock"]
+    assert len(texts) == 21
+    assert [f"ESC-{n} " in text for n, text in enumerate(texts[1:], start=1)] == [True] * 20
+    assert card_problems(shown) == []

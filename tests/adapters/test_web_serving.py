@@ -7,6 +7,7 @@ from aiohttp.test_utils import unused_port
 
 from adapters.slack.sockets import DRAIN
 from adapters.web import serving
+from scheduler.clock import SystemClock
 
 
 async def test_a_request_that_never_ends_holds_a_stop_up_for_seconds_only() -> None:
@@ -17,7 +18,7 @@ async def test_a_request_that_never_ends_holds_a_stop_up_for_seconds_only() -> N
         await asyncio.sleep(3600)
         return web.Response()
 
-    runner = await serving.serve([web.get("/", hang)], "127.0.0.1", port)
+    runner = await serving.serve([web.get("/", hang)], "127.0.0.1", port, clock=SystemClock())
     async with ClientSession() as session:
         asking = asyncio.ensure_future(session.get(f"http://127.0.0.1:{port}/"))
         await reached.wait()

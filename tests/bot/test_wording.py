@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot import answers, wording
+from bot.audit import FindingKind
 from bot.errors import NotAllowed, OutOfTurn, Unreadable
 from bot.facts import Fact, FactKind, Via
 from bot.grammar import KEYWORDS, Misread
@@ -73,6 +74,7 @@ FAMILIES: dict[str, set[str]] = {
     "help_": {keyword.value for keyword in KEYWORDS},
     "status_": {Status.RESOLVED.value, Status.CANCELLED.value},
     "because_": {"closed", "clock_change"},
+    "found_": {kind.value for kind in FindingKind},
     "n_": set(wording._UNITS.values()),  # pyright: ignore[reportPrivateUsage]
     "remind_": {kind.value for kind in NudgeKind} - {"nobody"} | {"released"},
 }
@@ -202,6 +204,8 @@ def facts() -> Iterator[Fact]:
     for key in KEYS:
         if key.startswith("fact_not_delivered_"):
             yield Fact(FactKind.NOT_DELIVERED, 1, to=(ANN,), code=key.removeprefix("fact_not_delivered_"))
+    for code in ("next_due", "parked", "held", "stuck"):
+        yield Fact(FactKind.REPAIRED, 1, code=code)
     yield Fact(FactKind.NOT_DELIVERED, 1, to=(ANN,), code="something_new")
 
 

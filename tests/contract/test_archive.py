@@ -13,6 +13,7 @@ from bot.ports import Bell
 from bot.state import EscalationId, Status
 from storage.database import Database
 from tests.builders import ALICE, BOB, CAROL, WORKSPACE, a_plan, an_escalation, noting, opening
+from tests.carrying import delivered, leased
 from tests.fakes import NINE
 
 MINUTE = timedelta(minutes=1)
@@ -100,8 +101,8 @@ async def test_the_ledger_tells_everything_oldest_first(database):
 async def test_cards_are_found_by_escalation_and_by_message(database):
     (saved,) = await stored(database, an_escalation(1), effects=(PING, POST))
     box, archive = database.outbox(), database.archive()
-    for parcel in await box.lease(NINE, limit=10, busy=frozenset()):
-        await box.delivered(parcel, MessageRef(parcel.to, "D7", f"in {parcel.to}"), drawn_version=1, at=NINE)
+    for parcel in await leased(box):
+        await delivered(box, parcel, MessageRef(parcel.to, "D7", f"in {parcel.to}"), drawn_version=1, at=NINE)
 
     assert set(await archive.posted_in(saved.id)) == {BOB, POST.to}
     assert await archive.of_message("D7", f"in {BOB}") == (saved.id, 1)

@@ -584,7 +584,7 @@ def saying(words: str) -> tuple[Card, Line]:
         fields=(Field("Note", (words, Strong(words))),),
         footer=(words,),
     )
-    return card, Line(EN, (words, Strong(words)), words)
+    return card, Line(EN, (words, Strong(words)), words, items=((words,), (Strong(words),)))
 
 
 async def all_said(stage: Stage, words: str) -> list[Said]:

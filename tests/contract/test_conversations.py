@@ -32,3 +32,25 @@ async def test_a_reference_can_be_forgotten(database):
 
     assert conversations.get(SOMEBODY) is None
     assert (await reopened(database)).get(SOMEBODY) is None
+
+
+async def test_what_two_replicas_learn_of_one_person_is_kept_together(database):
+    one, two = await reopened(database), await reopened(database)
+
+    await one.put(SOMEBODY, {"conversation": "a:1"})
+    await two.put(SOMEBODY, {"user": "29:x"})
+
+    assert two.get(SOMEBODY) == {"conversation": "a:1", "user": "29:x"}
+    await one.load()
+    assert one.get(SOMEBODY) == {"conversation": "a:1", "user": "29:x"}
+
+
+async def test_a_replica_that_knows_less_brings_nothing_back(database):
+    one = await reopened(database)
+    await one.put(SOMEBODY, {"conversation": "a:1", "zone": "Europe/Paris"})
+    two = await reopened(database)
+
+    await one.put(SOMEBODY, {"zone": "Europe/Paris"})
+    await two.put(SOMEBODY, {"conversation": "a:1", "zone": "Europe/Oslo"})
+
+    assert (await reopened(database)).get(SOMEBODY) == {"zone": "Europe/Oslo"}

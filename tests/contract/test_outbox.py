@@ -5,14 +5,27 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from bot.delivery import MessageRef, SentCard
+from bot.delivery import Delivered, SentCard, Uneditable
 from bot.directory import Address
 from bot.effects import Effect, Errand
 from bot.facts import FactKind
 from storage.database import Database
-from storage.outbox import LEASE, SqlOutbox
-from storage.tables import outbox
-from tests.builders import ALICE, BOB, CAROL, WORKSPACE, a_redraw, an_escalation, noting, opening
+from storage.lanes import LEASE
+from storage.outbox import SqlOutbox
+from storage.tables import escalations, outbox
+from tests.builders import ALICE, BOB, CAROL, WORKSPACE, a_redraw
+from tests.carrying import (
+    a_message,
+    another_process,
+    changed,
+    delivered,
+    leased,
+    moved,
+    postponed,
+    sends,
+    settled,
+    superseded,
+)
 from tests.fakes import NINE
 
 CHANNEL = Address("local:support")
@@ -23,29 +36,6 @@ SECOND = timedelta(seconds=1)
 @pytest.fixture
 def box(database: Database) -> SqlOutbox:
     return database.outbox()
-
-
-async def sends(database: Database, *effects: Effect, number: int = 1, level: int = 1, at=NINE):
-    """Open an escalation with these effects."""
-    async with database.units() as unit:
-        saved = await unit.add(opening(an_escalation(number, level=level), *effects), at=at)
-        await unit.commit()
-    return saved
-
-
-async def changed(database: Database, escalation, *effects: Effect, at=NINE):
-    async with database.units() as unit:
-        saved = await unit.save(noting(escalation, "changed", *effects), at=at)
-        await unit.commit()
-    return saved
-
-
-async def leased(box: SqlOutbox, at=NINE, limit: int = 10, busy=frozenset()):
-    return await box.lease(at, limit=limit, busy=busy)
-
-
-def a_message(to: Address, id: str = "1", link: str | None = None) -> MessageRef:
-    return MessageRef(to, f"place of {to}", id, link)
 
 
 async def facts(database: Database, escalation) -> list:
@@ -59,7 +49,7 @@ async def test_a_parcel_carries_its_effect(database, box):
 
     assert (parcel.workspace, parcel.escalation, parcel.effect) == (WORKSPACE, saved.id, PING)
     assert (parcel.key, parcel.created_at, parcel.to) == (f"{saved.id}:1:0", NINE, BOB)
-    assert (parcel.tried, parcel.attempts, parcel.uncertain, parcel.target) == ((), 0, False, None)
+    assert (parcel.tried, parcel.attempts, parcel.uncertain, parcel.target, parcel.told) == ((), 0, False, None, False)
 
 
 async def test_the_most_urgent_comes_first(database, box):
@@ -76,11 +66,14 @@ async def test_one_parcel_per_place_and_none_to_a_busy_one(database, box):
     await sends(database, PING, POST)
     await sends(database, PING, POST, number=2, at=NINE + SECOND)
 
-    first = await leased(box, NINE + SECOND)
-    second = await leased(box, NINE + SECOND, busy=frozenset({CHANNEL}))
+    first = await leased(box, NINE + SECOND, busy=frozenset({CHANNEL}))
+    second = await leased(box, NINE + SECOND)
 
-    assert [(parcel.to, parcel.created_at) for parcel in first] == [(BOB, NINE), (CHANNEL, NINE)]
-    assert [parcel.to for parcel in second] == [BOB]
+    assert [(parcel.to, parcel.created_at) for parcel in first] == [(BOB, NINE)]
+    assert [(parcel.to, parcel.created_at) for parcel in second] == [(CHANNEL, NINE)]
+    assert await leased(box, NINE + SECOND) == [], "one at a time per place"
+    await delivered(box, first[0], None, at=NINE + SECOND)
+    assert [(parcel.to, parcel.created_at) for parcel in await leased(box, NINE + SECOND)] == [(BOB, NINE + SECOND)]
 
 
 async def test_parcels_without_a_place_do_not_wait_for_each_other(database, box):
@@ -90,12 +83,12 @@ async def test_parcels_without_a_place_do_not_wait_for_each_other(database, box)
 
 
 async def test_a_channel_with_a_thousand_parcels_starves_nobody(database, box):
-    many = [Effect(Errand.PING, 1, BOB) for _ in range(1200)]
+    many = [Effect(Errand.TELL, 1, BOB) for _ in range(1200)]
     await sends(database, *many, Effect(Errand.HISTORY, 1, CHANNEL), Effect(Errand.PING, 1, CAROL))
 
     parcels = await leased(box, limit=3)
 
-    assert [parcel.to for parcel in parcels] == [BOB, CAROL, CHANNEL]
+    assert [parcel.to for parcel in parcels] == [CAROL, BOB, CHANNEL]
 
 
 async def test_no_more_than_asked_for(database, box):
@@ -115,9 +108,9 @@ async def test_an_expired_lease_comes_back_uncertain(database, box):
     assert (again.id, again.key, again.uncertain) == (parcel.id, parcel.key, True)
 
 
-async def test_another_process_leaves_the_place_alone_while_we_send(database, box, ids):
+async def test_another_process_leaves_the_place_alone_while_we_send(database, box):
     await sends(database, PING, Effect(Errand.TELL, 1, BOB), POST)
-    other = SqlOutbox(database.writing, database.reading, ids, owner="another process")
+    other = another_process(database)
 
     (mine,) = await leased(box, limit=1)
     (theirs,) = await leased(other)
@@ -125,31 +118,33 @@ async def test_another_process_leaves_the_place_alone_while_we_send(database, bo
     assert (mine.to, theirs.to) == (BOB, CHANNEL)
 
 
-async def test_whoever_lost_the_lease_changes_nothing_for_the_one_who_has_it(database, box, ids):
-    await sends(database, PING)
-    other = SqlOutbox(database.writing, database.reading, ids, owner="another process")
+async def test_whoever_lost_the_lease_decides_nothing_for_the_one_who_has_it(database, box):
+    saved = await sends(database, PING)
+    other = another_process(database)
     (late,) = await leased(box)
     (theirs,) = await leased(other, NINE + LEASE)
 
-    await box.postpone(late, NINE, attempted=True)
-    await box.move(late, CAROL, at=NINE)
+    await superseded(box, late, reason="stale")
+    await postponed(box, late, NINE, attempted=True)
+    await moved(box, late, CAROL, at=NINE)
 
     assert await leased(other, NINE + LEASE + SECOND) == []
-    await other.postpone(theirs, NINE, attempted=False)
+    await postponed(other, theirs, NINE, attempted=False)
     assert [parcel.to for parcel in await leased(other, NINE + LEASE)] == [BOB]
+    assert len(await facts(database, saved)) == 1
 
 
 async def test_postponed_parcels_wait_and_count_their_attempts(database, box):
     await sends(database, PING)
     (parcel,) = await leased(box)
 
-    await box.postpone(parcel, NINE + 5 * SECOND, attempted=False)
+    await postponed(box, parcel, NINE + 5 * SECOND, attempted=False)
     assert await leased(box, NINE + 4 * SECOND) == []
     assert await box.next_due() == NINE + 5 * SECOND
     (parcel,) = await leased(box, NINE + 5 * SECOND)
     assert (parcel.attempts, parcel.uncertain) == (0, False)
 
-    await box.postpone(parcel, NINE + 6 * SECOND, attempted=True, uncertain=True)
+    await postponed(box, parcel, NINE + 6 * SECOND, attempted=True, uncertain=True)
     (parcel,) = await leased(box, NINE + 6 * SECOND)
     assert (parcel.attempts, parcel.uncertain) == (1, True)
 
@@ -159,7 +154,7 @@ async def test_a_delivered_ping_leaves_a_card_and_a_row_in_the_ledger(database, 
     (parcel,) = await leased(box)
     message = a_message(BOB, link="https://chat.example/1")
 
-    await box.delivered(parcel, message, drawn_version=1, at=NINE + SECOND)
+    await delivered(box, parcel, message, drawn_version=1, at=NINE + SECOND)
 
     last = (await facts(database, saved))[-1]
     assert (last.kind, last.entry, last.to, last.code) == (FactKind.DELIVERED, 1, (BOB,), "ping")
@@ -172,7 +167,7 @@ async def test_a_delivered_ping_leaves_a_card_and_a_row_in_the_ledger(database, 
 async def test_only_pings_and_posts_are_noted_and_only_cards_are_remembered(database, box):
     saved = await sends(database, CARD, Effect(Errand.TELL, 1, BOB), Effect(Errand.HISTORY, 1, CHANNEL))
     for parcel in await leased(box):
-        await box.delivered(parcel, a_message(parcel.to), drawn_version=1, at=NINE)
+        await delivered(box, parcel, a_message(parcel.to), drawn_version=1, at=NINE)
 
     assert [fact.kind for fact in await facts(database, saved)] == [FactKind.OPENED]
     assert [card.errand for card in await box.cards(saved.id)] == [Errand.CARD]
@@ -181,11 +176,11 @@ async def test_only_pings_and_posts_are_noted_and_only_cards_are_remembered(data
 async def test_a_second_card_of_an_entry_at_the_same_address_stands_in_the_thread(database, box):
     saved = await sends(database, PING)
     (parcel,) = await leased(box)
-    await box.delivered(parcel, a_message(BOB, "root"), drawn_version=1, at=NINE)
+    await delivered(box, parcel, a_message(BOB, "root"), drawn_version=1, at=NINE)
     await changed(database, saved, PING)
     (again,) = await leased(box)
 
-    await box.delivered(again, a_message(BOB, "in the thread"), drawn_version=2, at=NINE)
+    await delivered(box, again, a_message(BOB, "in the thread"), drawn_version=2, at=NINE)
 
     assert [card.ref.id for card in await box.cards(saved.id)] == ["root"]
 
@@ -195,7 +190,7 @@ async def test_delivered_twice_is_noted_once(database, box):
     (parcel,) = await leased(box)
 
     for _ in range(2):
-        await box.delivered(parcel, a_message(BOB), drawn_version=1, at=NINE)
+        await delivered(box, parcel, a_message(BOB), drawn_version=1, at=NINE)
 
     assert len(await facts(database, saved)) == 2
     assert len(await box.cards(saved.id)) == 1
@@ -206,7 +201,7 @@ async def test_a_card_that_was_old_when_it_arrived_is_edited(database, box):
     (parcel,) = await leased(box)
     await changed(database, saved, a_redraw())
 
-    await box.delivered(parcel, a_message(BOB), drawn_version=1, at=NINE)
+    await delivered(box, parcel, a_message(BOB), drawn_version=1, at=NINE)
 
     (edit,) = await leased(box)
     assert (edit.effect.errand, edit.to, edit.target) == (Errand.REDRAW, BOB, a_message(BOB))
@@ -215,11 +210,11 @@ async def test_a_card_that_was_old_when_it_arrived_is_edited(database, box):
 async def test_an_edit_that_shows_the_newest_state_asks_for_no_other(database, box):
     saved = await sends(database, PING)
     (parcel,) = await leased(box)
-    await box.delivered(parcel, a_message(BOB), drawn_version=1, at=NINE)
+    await delivered(box, parcel, a_message(BOB), drawn_version=1, at=NINE)
     await changed(database, saved, a_redraw())
     (edit,) = await leased(box)
 
-    await box.delivered(edit, edit.target, drawn_version=2, at=NINE)
+    await delivered(box, edit, edit.target, drawn_version=2, at=NINE)
 
     assert await box.next_due() is None
     assert [card.drawn_version for card in await box.cards(saved.id)] == [2]
@@ -228,11 +223,11 @@ async def test_an_edit_that_shows_the_newest_state_asks_for_no_other(database, b
 async def test_the_post_of_a_new_entry_has_the_older_cards_edited(database, box):
     saved = await sends(database, PING)
     (parcel,) = await leased(box)
-    await box.delivered(parcel, a_message(BOB), drawn_version=1, at=NINE)
+    await delivered(box, parcel, a_message(BOB), drawn_version=1, at=NINE)
     await changed(database, saved.with_entry(number=2), Effect(Errand.POST, 2, CHANNEL))
     (post,) = await leased(box)
 
-    await box.delivered(post, a_message(CHANNEL), drawn_version=2, at=NINE)
+    await delivered(box, post, a_message(CHANNEL), drawn_version=2, at=NINE)
 
     edits = await leased(box)
     assert [edit.target.to for edit in edits] == [BOB]
@@ -243,8 +238,8 @@ async def test_what_is_superseded_ends_quietly_unless_there_is_a_reason(database
     saved = await sends(database, PING, POST)
     ping, post = await leased(box)
 
-    await box.superseded(ping, at=NINE)
-    await box.superseded(post, at=NINE, reason="channel_archived")
+    await superseded(box, ping, at=NINE)
+    await superseded(box, post, at=NINE, reason="channel_archived")
 
     last = (await facts(database, saved))[-1]
     assert len(await facts(database, saved)) == 2
@@ -255,14 +250,14 @@ async def test_what_is_superseded_ends_quietly_unless_there_is_a_reason(database
 async def test_a_refused_parcel_goes_to_the_next_place_and_says_so(database, box):
     saved = await sends(database, PING)
     (parcel,) = await leased(box)
-    await box.postpone(parcel, NINE, attempted=True, uncertain=True)
+    await postponed(box, parcel, NINE, attempted=True, uncertain=True)
     (parcel,) = await leased(box)
 
-    await box.move(parcel, CHANNEL, at=NINE + SECOND, refused="user_not_found")
+    await moved(box, parcel, CHANNEL, at=NINE + SECOND, refused="user_not_found")
 
-    (moved,) = await leased(box, NINE + SECOND)
+    (there,) = await leased(box, NINE + SECOND)
     last = (await facts(database, saved))[-1]
-    assert (moved.to, moved.tried, moved.attempts, moved.uncertain) == (CHANNEL, (BOB,), 0, False)
+    assert (there.to, there.tried, there.attempts, there.uncertain) == (CHANNEL, (BOB,), 0, False)
     assert (last.kind, last.to, last.code) == (FactKind.NOT_DELIVERED, (BOB,), "user_not_found")
 
 
@@ -270,10 +265,10 @@ async def test_choosing_a_first_place_is_no_refusal(database, box):
     saved = await sends(database, Effect(Errand.ALERT, 1))
     (parcel,) = await leased(box)
 
-    await box.move(parcel, CHANNEL, at=NINE)
+    await moved(box, parcel, CHANNEL, at=NINE)
 
-    (moved,) = await leased(box)
-    assert (moved.to, moved.tried) == (CHANNEL, ())
+    (there,) = await leased(box)
+    assert (there.to, there.tried) == (CHANNEL, ())
     assert len(await facts(database, saved)) == 1
 
 
@@ -294,3 +289,97 @@ async def test_an_unreadable_parcel_ends_with_a_row_and_stops_nobody(database, b
 async def test_an_empty_outbox_waits_for_nothing(box):
     assert await box.next_due() is None
     assert await leased(box) == []
+
+
+async def test_what_arrived_under_a_lost_lease_is_not_lost_from_the_books(database, box):
+    saved = await sends(database, PING)
+    other = another_process(database)
+    (late,) = await leased(box)
+    (theirs,) = await leased(other, NINE + LEASE)
+
+    await delivered(box, late, a_message(BOB, "first"), at=NINE + LEASE)
+    assert await leased(box, NINE + LEASE) == [], "it is the other's to end"
+    await delivered(other, theirs, a_message(BOB, "second"), at=NINE + LEASE)
+
+    assert [fact.kind for fact in await facts(database, saved)] == [FactKind.OPENED, FactKind.DELIVERED]
+    assert [card.ref.id for card in await box.cards(saved.id)] == ["first"]
+    assert await box.next_due() is None
+    assert await database.archive().broken_at(WORKSPACE, saved.id) is None
+
+
+async def test_what_arrived_under_a_lost_lease_is_not_sent_again_when_nobody_holds_it(database, box):
+    saved = await sends(database, PING)
+    other = another_process(database)
+    (late,) = await leased(box)
+    (theirs,) = await leased(other, NINE + LEASE)
+    await postponed(other, theirs, NINE + 3 * LEASE, attempted=True)
+
+    await delivered(box, late, a_message(BOB), at=NINE + LEASE)
+
+    assert await box.next_due() is None
+    assert [fact.kind for fact in await facts(database, saved)] == [FactKind.OPENED, FactKind.DELIVERED]
+
+
+async def test_a_lease_that_ran_out_unnoticed_is_still_ours(database, box):
+    await sends(database, PING)
+    (parcel,) = await leased(box)
+
+    await delivered(box, parcel, a_message(BOB), at=NINE + 5 * LEASE)
+
+    assert await box.next_due() is None
+
+
+async def test_many_marks_are_one_transaction_and_each_ledger_stays_whole(database, box):
+    places = [Address(f"local:p{n}") for n in range(4)]
+    saved = [
+        await sends(database, *(Effect(Errand.PING, 1, to) for to in places), number=number) for number in (1, 2, 3)
+    ]
+    rounds = 0
+    while parcels := await leased(box):
+        await settled(box, *(Delivered(parcel, a_message(parcel.to, parcel.id), 1) for parcel in parcels))
+        rounds += 1
+
+    assert rounds == 3
+    for one in saved:
+        assert [fact.kind for fact in await facts(database, one)].count(FactKind.DELIVERED) == 4
+        assert await database.archive().broken_at(WORKSPACE, one.id) is None
+
+
+async def test_a_card_that_can_no_longer_be_edited_is_not_tried_again(database, box):
+    saved = await sends(database, PING)
+    (parcel,) = await leased(box)
+    await delivered(box, parcel, a_message(BOB))
+    saved = await changed(database, saved, a_redraw())
+    (edit,) = await leased(box)
+
+    await settled(box, Uneditable(edit))
+    await changed(database, saved, a_redraw())
+
+    assert await leased(box) == []
+    assert await box.next_due() is None
+
+
+async def test_a_clock_that_was_set_back_lets_nothing_wait_for_long(database, box):
+    hour = timedelta(hours=1)
+    await sends(database, PING, POST, at=NINE + hour)
+    await leased(box, NINE + hour, limit=1)
+    assert await leased(box) == []
+
+    await box.reset_waits(NINE)
+
+    assert len(await leased(box, NINE + timedelta(minutes=1))) == 2
+
+
+async def test_what_is_about_the_parcels_is_read_at_once_without_what_cannot_be_read(database, box):
+    one, two = await sends(database, PING), await sends(database, POST, number=2)
+    parcels = await leased(box)
+    await delivered(box, parcels[0], a_message(BOB))
+    async with database.writing() as writing:
+        await writing.run(update(escalations).where(escalations.c.id == two.id).values(state="{}"))
+        await writing.commit()
+
+    known = await box.current(parcels)
+
+    assert {id: (now.escalation.title, [card.ref.to for card in now.cards]) for id, now in known.items()} == {
+        one.id: ("checkout fails", [BOB])
+    }

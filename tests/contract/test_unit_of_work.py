@@ -26,6 +26,7 @@ from tests.builders import (
     noting,
     opening,
 )
+from tests.carrying import delivered, leased
 from tests.fakes import NINE, FakeClock
 
 PING, POST = Effect(Errand.PING, 1, BOB), Effect(Errand.POST, 1, Address("local:support"))
@@ -80,7 +81,18 @@ async def test_leaving_without_commit_undoes_everything(database):
         assert await unit.seen(WORKSPACE, "click") is None
         with pytest.raises(NotFound):
             await unit.get(WORKSPACE, saved.id)
-    assert await database.outbox().lease(NINE, limit=10, busy=frozenset()) == []
+    assert await leased(database.outbox()) == []
+
+
+async def test_a_plan_that_was_undone_is_stored_with_the_next_escalation(database):
+    async with database.units() as unit:
+        await unit.add(opening(an_escalation(1)), at=NINE)
+
+    await stored(database, an_escalation(1), an_escalation(2))
+    (third,) = await stored(database, an_escalation(3))
+
+    assert (await database.archive().get(WORKSPACE, third.id)).plan == a_plan()
+    assert (await database.archive().by_number(WORKSPACE, 1)).plan == a_plan()
 
 
 async def test_a_committed_unit_takes_nothing_more(database):
@@ -105,7 +117,7 @@ async def test_saving_moves_the_version_and_writes_history_and_parcels_together(
 
     new = await saved_note(database, saved, PING)
 
-    parcels = await database.outbox().lease(NINE, limit=10, busy=frozenset())
+    parcels = await leased(database.outbox())
     assert new.version == 2
     assert await database.archive().get(WORKSPACE, saved.id) == new
     assert [row.fact.kind for row in await database.archive().ledger(saved.id)] == [FactKind.OPENED, FactKind.NOTED]
@@ -309,7 +321,7 @@ async def test_a_request_of_nothing_is_a_conflict_at_commit(database):
 async def test_nobody_is_reached_when_the_last_ping_of_the_entry_has_failed(database):
     other = Effect(Errand.PING, 1, CAROL)
     (saved,) = await stored(database, an_escalation(1), effects=(PING, other, Effect(Errand.TELL, 1, ALICE)))
-    parcels = await database.outbox().lease(NINE, limit=10, busy=frozenset())
+    parcels = await leased(database.outbox())
 
     answers = []
     for parcel in parcels:
@@ -325,8 +337,8 @@ async def test_nobody_is_reached_when_the_last_ping_of_the_entry_has_failed(data
 
 async def test_somebody_is_reached_when_one_ping_has_arrived(database):
     await stored(database, an_escalation(1), effects=(PING, POST))
-    ping, post = await database.outbox().lease(NINE, limit=10, busy=frozenset())
-    await database.outbox().delivered(post, MessageRef(post.to, "C1", "1"), drawn_version=1, at=NINE)
+    ping, post = await leased(database.outbox())
+    await delivered(database.outbox(), post, MessageRef(post.to, "C1", "1"), drawn_version=1, at=NINE)
 
     async with database.units() as unit:
         assert await unit.undeliverable(ping, "user_not_found", at=NINE, assignees=(BOB,)) is False
@@ -334,7 +346,7 @@ async def test_somebody_is_reached_when_one_ping_has_arrived(database):
 
 async def test_a_parcel_that_has_ended_does_not_fail_again(database):
     (saved,) = await stored(database, an_escalation(1), effects=(PING,))
-    (ping,) = await database.outbox().lease(NINE, limit=10, busy=frozenset())
+    (ping,) = await leased(database.outbox())
 
     answers = []
     for _ in range(2):
@@ -349,30 +361,30 @@ async def test_a_parcel_that_has_ended_does_not_fail_again(database):
 async def test_a_redraw_edits_every_root_card_and_ten_changes_are_one_edit(database):
     (saved,) = await stored(database, an_escalation(1), effects=(PING, POST))
     box = database.outbox()
-    for parcel in await box.lease(NINE, limit=10, busy=frozenset()):
-        await box.delivered(parcel, MessageRef(parcel.to, f"in {parcel.to}", "1"), drawn_version=1, at=NINE)
+    for parcel in await leased(box):
+        await delivered(box, parcel, MessageRef(parcel.to, f"in {parcel.to}", "1"), drawn_version=1, at=NINE)
 
     for _ in range(10):
         saved = await saved_note(database, saved, a_redraw())
 
-    edits = await box.lease(NINE, limit=10, busy=frozenset())
+    edits = await leased(box)
     assert {edit.to for edit in edits} == {BOB, POST.to}
     assert all(edit.effect.errand is Errand.REDRAW and edit.target.to == edit.to for edit in edits)
-    assert await box.lease(NINE, limit=10, busy=frozenset()) == []
+    assert await leased(box) == []
 
 
 async def test_a_change_during_an_edit_asks_for_another(database):
     (saved,) = await stored(database, an_escalation(1), effects=(PING,))
     box = database.outbox()
-    (ping,) = await box.lease(NINE, limit=10, busy=frozenset())
-    await box.delivered(ping, MessageRef(BOB, "D1", "1"), drawn_version=1, at=NINE)
+    (ping,) = await leased(box)
+    await delivered(box, ping, MessageRef(BOB, "D1", "1"), drawn_version=1, at=NINE)
     saved = await saved_note(database, saved, a_redraw())
-    (edit,) = await box.lease(NINE, limit=10, busy=frozenset())
+    (edit,) = await leased(box)
 
     await saved_note(database, saved, a_redraw())
-    await box.delivered(edit, None, drawn_version=2, at=NINE)
+    await delivered(box, edit, None, drawn_version=2, at=NINE)
 
-    assert len(await box.lease(NINE, limit=10, busy=frozenset())) == 1
+    assert len(await leased(box)) == 1
     (card,) = await box.cards(saved.id)
     assert card.drawn_version == 2
 

@@ -85,9 +85,10 @@ async def running(
     *,
     bells: str = "apscheduler",
     directory: str = DIRECTORY,
+    code: Path = ROOT,
     **settings: str,
 ) -> AsyncIterator[Process]:
-    """Start Echelon against `slack` with its files in `folder`; killed at the end if it still runs."""
+    """Start Echelon against `slack` with its files in `folder`; killed at the end if it still runs. `code` is the tree."""
     (folder / "directory.yaml").write_text(directory, encoding="utf-8")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("ECHELON_")},
@@ -103,7 +104,7 @@ async def running(
     }
     with (folder / "log.txt").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(ROOT / "app.py"), "run", env=environment, cwd=folder, stdout=log, stderr=log
+            sys.executable, str(code / "app.py"), "run", env=environment, cwd=folder, stdout=log, stderr=log
         )
         try:
             yield Process(process, f"http://127.0.0.1:{port}")

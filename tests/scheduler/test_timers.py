@@ -1,8 +1,11 @@
 """The engine at work in a real loop: bells that ring, bells that fail, a clock that steps."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,7 @@ from scheduler.timers import Timers
 from scheduler.wiring import ApsBells
 from storage.database import Database
 from tests.acceptance.world import World, built_world, said
-from tests.fakes import FakeClock
+from tests.fakes import CountingIds, FakeClock
 
 QUICK = """
 matrix: support-process
@@ -82,6 +85,25 @@ async def test_a_bell_rings_in_the_loop_and_the_same_name_can_be_armed_again_at_
         async with asyncio.timeout(5):
             await rung.wait()
     assert bells.missed == 0
+    bells.stop()
+
+
+async def test_when_only_the_machines_clock_has_stepped_the_jobs_are_planned_anew(clock: FakeClock) -> None:
+    """On PostgreSQL the product goes by the database's time; APScheduler goes by the machine's, whatever that says."""
+    machine = SteppingClock()
+    bells = ApsBells(clock, lambda: None, wall=machine.now)
+    bells.start()
+    bell = Bell("15m", clock.now() + timedelta(minutes=15))
+    bells.arm([bell], afresh=False)
+    ((_, before),) = bells.jobs()
+    bells.arm([bell], afresh=False)
+    assert bells.jobs() == [("window 15 min", before)]
+
+    machine.wrong_by = timedelta(hours=3)
+    bells.arm([bell], afresh=False)
+
+    ((_, after),) = bells.jobs()
+    assert timedelta(hours=3) <= after - before < timedelta(hours=3, seconds=5)
     bells.stop()
 
 
@@ -212,3 +234,34 @@ async def test_a_bug_in_the_sweep_or_in_the_outbox_does_not_end_the_engine(datab
 
     assert archive.failed
     assert outbox.failed
+
+
+async def test_a_sweep_that_waits_for_the_store_says_so_at_once_and_only_until_it_is_back(tmp_path: Path) -> None:
+    file = tmp_path / "echelon.db"
+    database = Database.open(f"sqlite:///{file}", CountingIds())
+    await database.migrate()
+    world = await built_world(database, clock=SystemClock())
+    timers = world.engine.timers
+
+    async def says(trouble: bool) -> None:
+        async with asyncio.timeout(10):
+            while bool(timers.trouble) is not trouble:
+                timers.ring()
+                await asyncio.sleep(0.02)
+
+    async with world.engine.running():
+        await says(False)
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            whole = file.read_bytes()
+            with file.open("r+b") as spoilt:
+                spoilt.seek(4096)
+                spoilt.write(b"\xa5" * (len(whole) - 4096))
+            other.execute("PRAGMA user_version = 1")  # whoever has pages in memory reads them again
+        await says(True)
+
+        with file.open("r+b") as mended:
+            mended.seek(4096)
+            mended.write(whole[4096:])
+        await says(False)
+    await database.close()

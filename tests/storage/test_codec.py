@@ -160,6 +160,17 @@ def test_the_same_value_always_gives_the_same_text():
     assert list(json.loads(text)) == sorted(json.loads(text))
 
 
+@QUICK
+@given(ESCALATIONS | PLANS | FACTS | EFFECTS)
+def test_texts_are_sorted_and_dense_down_to_the_last_level(value):
+    """The digest that names a plan and the chain of a ledger rest on it."""
+    known = {Escalation: codec.ESCALATION, Plan: codec.PLAN, Fact: codec.FACT, Effect: codec.EFFECT}
+
+    text = known[type(value)].write(value)
+
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def test_keys_of_a_newer_version_are_skipped():
     value = an_escalation(1)
     newer = json.loads(codec.ESCALATION.write(value))

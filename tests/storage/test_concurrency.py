@@ -9,6 +9,7 @@ from sqlalchemy import text
 from bot.errors import Conflict, StoreUnavailable
 from storage.database import Database
 from tests.builders import BOB, WORKSPACE, Effect, Errand, an_escalation, noting, opening
+from tests.carrying import delivered, leased
 from tests.fakes import NINE, CountingIds
 
 LATER = NINE + timedelta(hours=1)
@@ -137,7 +138,7 @@ async def test_two_processes_never_hold_the_same_parcel(replicas):
     async def take(database: Database) -> list[str]:
         taken: list[str] = []
         for _ in range(10):
-            taken += [parcel.id for parcel in await database.outbox().lease(NINE, limit=6, busy=frozenset())]
+            taken += [parcel.id for parcel in await leased(database.outbox(), limit=6)]
         return taken
 
     mine, theirs = await asyncio.gather(take(one), take(two))
@@ -149,7 +150,7 @@ async def test_marks_and_saves_share_one_chain(database):
     effects = [Effect(Errand.PING, 1, f"local:p{n}") for n in range(8)]
     (saved,) = await stored(database, 1, *effects)
     box = database.outbox()
-    parcels = await box.lease(NINE, limit=8, busy=frozenset())
+    parcels = await leased(box, limit=8)
 
     async def note(n: int) -> None:
         async with database.units() as unit:
@@ -157,7 +158,7 @@ async def test_marks_and_saves_share_one_chain(database):
             await unit.save(noting(current, f"note {n}"), at=NINE)
             await unit.commit()
 
-    marks = (box.delivered(parcel, None, drawn_version=1, at=NINE) for parcel in parcels)
+    marks = (delivered(box, parcel, None) for parcel in parcels)
     await asyncio.gather(*marks, *(note(n) for n in range(4)))
 
     assert len(await database.archive().ledger(saved.id)) == 13

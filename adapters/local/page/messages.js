@@ -91,6 +91,8 @@ function content(message) {
         "div",
         { className: said.tone ? `line tone-${said.tone}` : "line", lang: said.lang },
         el("p", {}, tokens(said.text, said.lang)),
+        said.items?.length > 0 &&
+          el("ul", { className: "items" }, said.items.map((item) => el("li", {}, tokens(item, said.lang)))),
         buttonRow(said, spot),
       );
     case "reply":

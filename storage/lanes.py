@@ -1,0 +1,260 @@
+"""Which place gets what next: a place is a lane with one sender at a time over all processes, and a pace of its own.
+
+Who sends to a place holds its row in `lanes`, by a conditional upsert that succeeds only while the lane is free (nobody
+holds it, or the lease has run out) and open (`open_at` has come). Choosing only reads; taking checks everything once more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from bot.delivery import CALLS, CROWD, CROWDED_FOR, Receipt
+from bot.directory import Address
+from storage.codec import Codec
+from storage.many import Many
+from storage.tables import PENDING, TAKEN, URGENCY, lanes, outbox
+from storage.transaction import Transaction
+
+O = outbox.c  # noqa: E741
+L = lanes.c
+LEASE = timedelta(seconds=30)
+
+BUNDLES = 8
+"""So many bundles are taken at once: reading hundreds of rows for each must not keep the other places waiting."""
+
+BUNDLED = 300
+"""So many parcels go into one bundle."""
+
+RECENT: Codec[tuple[datetime, ...]] = Codec(tuple[datetime, ...])
+
+NOW: ColumnElement[Any] = bindparam("now", type_=O.not_before.type)
+LOOSE = or_(O.lease_until.is_(None), O.lease_until <= NOW)
+DUE = and_(PENDING, O.not_before <= NOW, LOOSE)
+UNTOLD = and_(O.told_at.is_(None), O.errand.in_(sorted(errand.value for errand in CALLS)))
+CALLING = and_(DUE, UNTOLD, ~O.uncertain, O.lease_until.is_(None))
+"""What a new bundle may tell: what may have arrived already is looked up by its own key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a place is to get next: the ids of its rows, most urgent first; `bundle` is who led the bundle if it is one."""
+
+    place: str | None
+    ids: tuple[str, ...]
+    bundle: str | None = None
+
+
+def _calling(place: ColumnElement[Any], nth: int) -> ScalarSelect[Any]:
+    """The nth of the parcels that wait for a place and may be told by a bundle; null when there are fewer."""
+    return select(O.id).where(O.place == place, CALLING).order_by(*URGENCY).limit(1).offset(nth - 1).scalar_subquery()
+
+
+def _tops() -> Select[Any]:
+    """The most urgent row of each place that is open and has something due: one seek per place, however many rows wait.
+
+    A place is left alone, too, where a process of the version before is sending, which knows no lanes.
+    """
+    found = select(func.min(O.place).label("place")).where(PENDING).cte("places", recursive=True)
+    following = select(func.min(O.place)).where(PENDING, O.place > found.c.place).scalar_subquery()
+    places = found.union_all(select(following).where(found.c.place.is_not(None)))
+    taken = select(O.place).where(TAKEN, O.lease_until > NOW, O.place.is_not(None))
+    is_free = or_(L.lease_until.is_(None), L.lease_until <= NOW)
+    is_open = or_(L.open_at.is_(None), L.open_at <= NOW)
+    free = (
+        select(places.c.place, L.bundle_at, L.recent)
+        .select_from(places.outerjoin(lanes, L.place == places.c.place))
+        .where(places.c.place.is_not(None), is_free, is_open)
+        .where(places.c.place.not_in(taken), places.c.place.not_in(bindparam("busy", expanding=True)))
+        .subquery("free")
+    )
+    may_call = or_(free.c.bundle_at.is_(None), free.c.bundle_at <= NOW)
+    first = select(O.id).where(O.place == free.c.place, DUE, or_(may_call, ~UNTOLD)).order_by(*URGENCY).limit(1)
+    tops = select(free.c.recent, first.scalar_subquery().label("id")).subquery("tops")
+    row = outbox.alias("top")
+    return (
+        select(
+            row, tops.c.recent, _calling(row.c.place, 2).label("two"), _calling(row.c.place, CROWD + 1).label("crowd")
+        )
+        .select_from(tops.join(row, row.c.id == tops.c.id))
+        .order_by(row.c.priority, row.c.level.desc(), row.c.created_at, row.c.id)
+        .limit(bindparam("limit"))
+    )
+
+
+TOPS = _tops()
+NAMELESS = select(outbox).where(O.place.is_(None), DUE).order_by(*URGENCY).limit(bindparam("limit"))
+CROWDING = select(O.id).where(O.place == bindparam("at"), CALLING).order_by(*URGENCY).limit(bindparam("most"))
+SAME_BUNDLE = (
+    select(O.id).where(O.place == bindparam("at"), O.bundle == bindparam("led_by"), DUE, UNTOLD).order_by(*URGENCY)
+)
+
+
+async def choose(reading: Transaction, now: datetime, *, limit: int, busy: frozenset[Address]) -> list[Choice]:
+    """What could be taken, most urgent first; nothing is taken yet."""
+    given = {"now": now, "limit": limit}
+    rows = [*await reading.rows(TOPS, given | {"busy": sorted(busy)}), *await reading.rows(NAMELESS, given)]
+    choices: list[Choice] = []
+    bundles = 0
+    for row in sorted(rows, key=_urgency)[:limit]:
+        bundled = row["place"] is not None and _bundled(row, now)
+        if bundled and bundles == BUNDLES:
+            continue
+        bundles += bundled
+        choices.append(await _bundle(reading, row, now) if bundled else Choice(row["place"], (row["id"],)))
+    return choices
+
+
+def _urgency(row: RowMapping) -> tuple[int, int, datetime, str]:
+    return row["priority"], -row["level"], row["created_at"], row["id"]
+
+
+def _bundled(row: RowMapping, now: datetime) -> bool:
+    """Whether the place of this row gets a bundle: a crowd waits, or waits again; or one was sent and nobody knows."""
+    if row["told_at"] is not None or row["errand"] not in CALLS:
+        return False
+    if _unknown(row):
+        return row["bundle"] is not None
+    recent = _recent(row)
+    crowded = len(recent) > CROWD and recent[0] > now - CROWDED_FOR
+    return row["crowd"] is not None or (crowded and row["two"] is not None)
+
+
+def _recent(row: RowMapping) -> tuple[datetime, ...]:
+    """When the place was last called on."""
+    return RECENT.read(row["recent"]) if row["recent"] else ()
+
+
+def _unknown(row: RowMapping) -> bool:
+    """Whether this row may have arrived."""
+    return bool(row["uncertain"] or row["lease_until"] is not None)
+
+
+async def _bundle(reading: Transaction, row: RowMapping, now: datetime) -> Choice:
+    """A bundle that may have arrived stays as it was, so that it can be found by its key."""
+    again = row["bundle"] if _unknown(row) else None
+    query, more = (SAME_BUNDLE, {"led_by": again}) if again else (CROWDING, {"most": BUNDLED})
+    found = await reading.rows(query, {"now": now, "at": row["place"]} | more)
+    ids = tuple(one["id"] for one in found)
+    return (
+        Choice(row["place"], ids, again or row["id"]) if again or len(ids) > 1 else Choice(row["place"], (row["id"],))
+    )
+
+
+async def take(
+    writing: Transaction, choices: Sequence[Choice], now: datetime, lease: str
+) -> tuple[list[RowMapping], dict[str, tuple[datetime, ...]]]:
+    """Take the lanes that are still free and open, and their rows; returns the rows, and when each place was last called on.
+
+    Lanes come before rows, in the order of their names, here as in `settle`: two processes never wait for each other.
+    """
+    places = sorted({choice.place for choice in choices if choice.place is not None})
+    recent = await _take_lanes(writing, places, now, lease)
+    won = [choice for choice in choices if choice.place is None or choice.place in recent]
+    rows: list[RowMapping] = []
+    alone = [id for choice in won if choice.bundle is None for id in choice.ids]
+    for ids, bundle in [(alone, None), *((choice.ids, choice.bundle) for choice in won if choice.bundle)]:
+        rows += await _take_rows(writing, ids, bundle, now, lease) if ids else []
+    unused = recent.keys() - {row["place"] for row in rows}
+    await _free(writing, sorted(unused), lease)
+    return rows, recent
+
+
+async def _take_lanes(
+    writing: Transaction, places: Sequence[str], now: datetime, lease: str
+) -> dict[str, tuple[datetime, ...]]:
+    if not places:
+        return {}
+    new = writing.insert(lanes)
+    is_free = or_(L.lease_until.is_(None), L.lease_until <= now) & or_(L.open_at.is_(None), L.open_at <= now)
+    ours = {"lease_owner": new.excluded.lease_owner, "lease_until": new.excluded.lease_until}
+    mine = new.on_conflict_do_update(index_elements=["place"], set_=ours, where=is_free).returning(L.place, L.recent)
+    rows = [{"place": place, "lease_owner": lease, "lease_until": now + LEASE} for place in places]
+    taken = (await writing.run(mine, rows)).mappings()
+    return {row["place"]: _recent(row) for row in taken}
+
+
+NEEDED = [
+    *(O.id, O.workspace, O.escalation, O.entry, O.key, O.created_at, O.place, O.tried, O.attempts, O.uncertain),
+    *(O.effect, O.target, O.told_at, O.lease_owner),
+]
+"""The columns of a parcel."""
+
+TAKE = (
+    update(outbox)
+    .where(O.id.in_(bindparam("ids", expanding=True)), PENDING, LOOSE)
+    .values(lease_until=bindparam("until"), lease_owner=bindparam("lease"))
+    .values(uncertain=or_(O.uncertain, O.lease_until.is_not(None)))
+    .values(bundle=case((O.told_at.is_not(None), O.bundle), else_=bindparam("led_by", type_=O.bundle.type)))
+    .returning(*NEEDED)
+)
+
+
+async def _take_rows(
+    writing: Transaction, ids: Sequence[str], bundle: str | None, now: datetime, lease: str
+) -> Sequence[RowMapping]:
+    """Rows that were told keep the name of the bundle that told them."""
+    ours = {"lease": lease, "until": now + LEASE, "led_by": bundle}
+    return await writing.rows(TAKE, ours | {"now": now, "ids": ids})
+
+
+RELEASE = Many(
+    update(lanes)
+    .where(L.place == bindparam("at"), L.lease_owner == bindparam("held_by"))
+    .values(
+        lease_owner=None,
+        lease_until=None,
+        open_at=func.coalesce(bindparam("closed", type_=L.open_at.type), L.open_at),
+        bundle_at=func.coalesce(bindparam("calm", type_=L.bundle_at.type), L.bundle_at),
+        recent=func.coalesce(bindparam("called", type_=L.recent.type), L.recent),
+    )
+)
+
+
+async def release(writing: Transaction, receipts: Sequence[Receipt], at: datetime) -> None:
+    """Give the lanes back, with what their places said. A lane that somebody else has by now stays as it is."""
+    rows = [_released(receipt, at) for receipt in receipts if receipt.load.to is not None]
+    await writing.run_many(RELEASE, sorted(rows, key=lambda row: str(row["at"])))
+
+
+def _released(receipt: Receipt, at: datetime) -> dict[str, Any]:
+    called = (*receipt.load.recent, *[at] * min(receipt.called, CROWD + 1))[-(CROWD + 1) :]
+    return {
+        "at": receipt.load.to,
+        "held_by": receipt.load.lease,
+        "closed": receipt.closed_until,
+        "calm": receipt.no_bundle_until,
+        "called": RECENT.write(called) if receipt.called else None,
+    }
+
+
+async def _free(writing: Transaction, places: Sequence[str], lease: str) -> None:
+    """What was chosen here has gone meanwhile."""
+    if places:
+        mine = L.place.in_(places) & (L.lease_owner == lease)
+        await writing.run(update(lanes).where(mine).values(lease_owner=None, lease_until=None))
+
+
+async def end_leases(writing: Transaction, now: datetime) -> None:
+    """Nobody holds a lane any more; the pace of each place stays."""
+    await writing.run(update(lanes).where(L.lease_until > now).values(lease_until=now))
+
+
+async def reset_waits(writing: Transaction, now: datetime, longest: datetime) -> None:
+    """No lane is closed beyond `longest`, nor held longer than a lease lasts."""
+    for column, most in ((L.lease_until, now + LEASE), (L.open_at, longest), (L.bundle_at, longest)):
+        await writing.run(update(lanes).where(column > most).values({column.name: most}))
