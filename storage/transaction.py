@@ -2,9 +2,9 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import asyncpg
 from sqlalchemy import CursorResult, Executable, RowMapping, Table, func, select
@@ -17,6 +17,7 @@ from bot.errors import Conflict, EscalationError, StoreUnavailable, Unsettled
 from bot.failpoints import failpoint
 from storage.many import Many
 
+Answer = TypeVar("Answer")
 Rows = Sequence[Mapping[str, Any]]
 Upsert = postgresql.Insert | sqlite.Insert
 
@@ -68,8 +69,7 @@ class Transaction:
         """Execute; a sequence of rows is an executemany. Raises Conflict or StoreUnavailable."""
         self._begun()
         with spoken():
-            async with asyncio.timeout(self._patience):
-                answer = await self._connection.execute(statement, rows)
+            answer = await self._done(self._connection.execute(statement, rows))
         self._asked = True
         return answer
 
@@ -86,10 +86,9 @@ class Transaction:
             prepared = statement.prepared(self._connection.dialect, rows[0])
             given = prepared.parameters(rows)
             with spoken():
-                async with asyncio.timeout(self._patience):
-                    if prepared.table and len(rows) >= WORTH_COPYING and self._asked and not self.sqlite:
-                        return await self._copy(prepared.table, prepared.asked, given)
-                    done = await self._connection.exec_driver_sql(prepared.text, given)
+                if prepared.table and len(rows) >= WORTH_COPYING and self._asked and not self.sqlite:
+                    return await self._done(self._copy(prepared.table, prepared.asked, given))
+                done = await self._done(self._connection.exec_driver_sql(prepared.text, given))
         else:
             done = await self.run(statement, rows)
         return done.rowcount if self._connection.dialect.supports_sane_multi_rowcount else -1
@@ -119,8 +118,7 @@ class Transaction:
         failpoint("transaction.before_commit")
         try:
             with spoken():
-                async with asyncio.timeout(self._patience):
-                    await self._connection.commit()
+                await self._done(self._connection.commit())
         except StoreUnavailable as error:
             if not self.sqlite and not _refused(error.__cause__):
                 raise Unsettled("the database fell silent in the middle of a commit") from error
@@ -130,6 +128,13 @@ class Transaction:
     def insert(self, table: Table) -> Upsert:
         """An INSERT that can say what is to happen on conflict."""
         return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
+
+    async def _done(self, asked: Coroutine[Any, Any, Answer]) -> Answer:
+        """What was asked of a server is given up after a while; what was asked of a file is carried through."""
+        if self.sqlite:
+            return await to_the_end(asked)
+        async with asyncio.timeout(self._patience):
+            return await asked
 
     def _begun(self) -> None:
         if self._over:
@@ -146,14 +151,44 @@ async def transaction(engine: AsyncEngine) -> AsyncGenerator[Transaction]:
     silent = engine.dialect.name != "sqlite"
     with spoken():
         connection = engine.connect()
-        async with asyncio.timeout(REACHED_WITHIN if silent else None):
-            await connection.start()
         try:
-            async with asyncio.timeout(REACHED_WITHIN if silent else None):
-                await connection.begin()
+            if silent:
+                async with asyncio.timeout(REACHED_WITHIN):
+                    await connection.start()
+                async with asyncio.timeout(REACHED_WITHIN):
+                    await connection.begin()
+            else:
+                await to_the_end(_started(connection))
             yield Transaction(connection, ANSWERED_WITHIN if silent else None)
         finally:
-            await asyncio.shield(connection.close())
+            if connection.sync_connection is not None:  # it was reached
+                await (asyncio.shield(connection.close()) if silent else to_the_end(connection.close()))
+
+
+async def _started(connection: AsyncConnection) -> None:
+    await connection.start()
+    await connection.begin()
+
+
+async def to_the_end(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """The answer of `work`, which comes to its end even if whoever waits for it is cancelled; they hear of that then.
+
+    SQLite runs in threads that cannot be stopped. A statement that nobody waits for would go on there, under the write
+    lock, while the next unit of work believes that it is its turn; and a connection that is given up twice in the middle
+    of a statement is never closed: its transaction would keep everybody out until the process ends.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # nobody waits for it any more
+    raise cancelled
 
 
 @contextmanager
