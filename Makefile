@@ -41,8 +41,8 @@ test: $(TOOLS) ## Run the tests, all but those that need a browser
 guard: $(TOOLS) ## Run the stories with APScheduler switched off: the guard alone keeps every promise
 	@$(PY) -m pytest $(WORKERS) --bells none --ignore tests/process/test_failpoints.py $(PYTEST_ARGS) tests/acceptance tests/scheduler tests/process
 
-machine: $(TOOLS) ## Let random lives run against the promises on both databases; LIVES=5000 for a night
-	@$(PY) -m pytest -n 2 --lives $(LIVES) --steps $(STEPS) $(PYTEST_ARGS) tests/acceptance/test_machine.py
+machine: $(TOOLS) ## Let 100 random lives of 100 steps run against the promises on each database; LIVES=5000 for a night
+	@$(PY) -m pytest -n 2 --dist worksteal --lives $(LIVES) --steps $(STEPS) $(PYTEST_ARGS) tests/acceptance/test_machine.py
 
 slow: $(TOOLS) ## Run the tests that wait for real leases and windows to end; some minutes
 	@$(PY) -m pytest -m slow $(PYTEST_ARGS)

@@ -70,6 +70,7 @@ from scheduler.auditor import Rounds
 from scheduler.calendar import BusinessCalendar
 from scheduler.clock import SharedClock, SystemClock
 from scheduler.engine import Engine
+from scheduler.memory import settle as settle_memory
 from scheduler.refresh import LOCKS_SECONDS, Load, keep_fresh
 from scheduler.watchdog import Watchdog
 from scheduler.wiring import ApsBells
@@ -93,7 +94,7 @@ DOORS = {"slack": "/slack/events", "teams": "/api/messages"}
 VERSION = "0.1.0"
 STEP_SHOWN = 3600.0
 """Seconds that a step of the wall clock is shown in /readyz."""
-STALE_SWEEP = 10.0
+STALE_SWEEP = 4.0
 """Seconds without a sweep after which /readyz says so: the guard sweeps every second."""
 
 
@@ -223,6 +224,7 @@ async def run(settings: Settings) -> None:
         )
         failpoint("app.listening")
         try:
+            settle_memory()
             async with engine.running():
                 heard = [line.run(engine.reception, people) for line in lines.values()]
                 await until_stopped(

@@ -63,12 +63,12 @@ class Parcel:
 class Load:
     """What one place gets at once, under one lease: a parcel, or those of a bundle, most urgent first.
 
-    `bundle` is the parcel that led the bundle when it was first put together (None: one parcel on its own); `recent` are
-    the instants (UTC, oldest first) at which the place was last called on, as many as `CROWD` + 1.
+    `bundle` is the name of the lease under which the bundle was first put together (None: one parcel on its own);
+    `recent` are the instants (UTC, oldest first) at which the place was last called on, as many as `CROWD` + 1.
     """
 
     parcels: tuple[Parcel, ...]
-    bundle: ParcelId | None = None
+    bundle: str | None = None
     recent: tuple[datetime, ...] = ()
 
     @property
@@ -84,7 +84,7 @@ class Load:
     @property
     def key(self) -> str:
         """The idempotency key of the bundle's message: the same as long as it is the same bundle."""
-        return f"bundle:{self.bundle}"
+        return f"bundle:{self.bundle}:{self.to}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,10 @@ class Ids(Protocol):
         """A new unique id that nobody can guess; later ids sort after earlier ones."""
         ...
 
+    def at_once(self) -> "Ids":
+        """The same for many things of one instant: the clock is asked once."""
+        ...
+
 
 class Plans(Protocol):
     """The matrices that a team owns."""

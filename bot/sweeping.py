@@ -1,8 +1,10 @@
 """What the clock does: one batch of what is due, decided and stored together; a row that cannot be handled is put aside."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bot.errors import Conflict, StoreUnavailable
@@ -35,6 +37,31 @@ class _Batch:
     moved: tuple[tuple[int, float], ...] = ()
 
 
+class Turns:
+    """Batches that are decided side by side are claimed, and stored, one after the other: the most urgent ones first."""
+
+    def __init__(self) -> None:
+        self._claiming = asyncio.Lock()
+        self._last = asyncio.Event()
+        self._last.set()
+
+    @asynccontextmanager
+    async def claiming(self) -> AsyncGenerator["Turn"]:
+        """The turn of a batch whose rows are claimed inside; nobody else claims meanwhile."""
+        async with self._claiming:
+            turn = Turn(self._last)
+            yield turn
+            self._last = turn.over
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One batch's: `over` once it was stored, or has failed."""
+
+    before: asyncio.Event
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Sweeper:
     """Applies one event to each escalation that is due, so that one pass moves an issue one level at most."""
 
@@ -43,15 +70,36 @@ class Sweeper:
         self._clock = clock
         self._situation = situation
         self._signals = signals
+        self._turns = Turns()
 
     async def sweep(self, limit: int) -> Swept:
         """One batch in one transaction. Raises Conflict or StoreUnavailable."""
         try:
-            return await self._told(lambda unit: self._sweep(unit, limit))
+            return await self._in_turn(limit)
         except (Conflict, StoreUnavailable):
             raise
         except Exception:  # one bad row must not stop its batch
             return await self._one_by_one(limit)
+
+    async def _in_turn(self, limit: int) -> Swept:
+        taken: list[Turn] = []
+
+        async def work(unit: UnitOfWork) -> _Batch:
+            for turn in taken:  # of an attempt that another unit got ahead of
+                turn.over.set()
+            async with self._turns.claiming() as turn:
+                taken.append(turn)
+                situation = self._situation()
+                rows = await unit.overdue(situation.now, limit)
+            batch = await self._move(unit, rows, situation)
+            await turn.before.wait()
+            return batch
+
+        try:
+            return await self._told(work)
+        finally:
+            for turn in taken:
+                turn.over.set()
 
     async def _told(self, work: Callable[[UnitOfWork], Awaitable[_Batch]]) -> Swept:
         """Run in one transaction; once it is stored, tell what was done."""
@@ -67,9 +115,11 @@ class Sweeper:
             self._signals.trouble("row_parked")
         return batch.swept
 
-    async def _sweep(self, unit: UnitOfWork, limit: int) -> _Batch:
+    async def _first(self, unit: UnitOfWork) -> _Batch:
         situation = self._situation()
-        rows = await unit.overdue(situation.now, limit)
+        return await self._move(unit, await unit.overdue(situation.now, 1), situation)
+
+    async def _move(self, unit: UnitOfWork, rows: Sequence[Overdue], situation: Situation) -> _Batch:
         outcomes: list[Outcome] = []
         moved: list[tuple[int, float]] = []
         parked = 0
@@ -96,7 +146,7 @@ class Sweeper:
 
     async def _alone(self) -> Swept:
         try:
-            return await self._told(lambda unit: self._sweep(unit, 1))
+            return await self._told(self._first)
         except (Conflict, StoreUnavailable):
             raise
         except Exception as error:  # this is the bad row: its name goes into the ledger
@@ -113,12 +163,12 @@ class Sweeper:
 
 def _lateness(row: Overdue, situation: Situation) -> list[tuple[int, float]]:
     """(level, seconds since its due time) of a row that can be read."""
-    if isinstance(row.escalation, Damaged) or row.escalation.next_due is None:
+    if isinstance(row.escalation, Damaged):
         return []
-    if row.escalation.next_due > situation.now:
+    due = row.escalation.next_due
+    if due is None or due > situation.now:
         return []
-    late = (situation.now - row.escalation.next_due).total_seconds()
-    return [(row.escalation.entry.level, max(0.0, late))]
+    return [(row.escalation.entry.level, (situation.now - due).total_seconds())]
 
 
 def _decide(row: Overdue, situation: Situation) -> Outcome | str | None:

@@ -5,6 +5,7 @@ import asyncio
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,25 +45,26 @@ async def drill(asked: argparse.Namespace) -> int:
     """Try what was asked for, report, and say whether anything was lost."""
     began, at, rows = time.monotonic(), datetime.now(UTC), list[Row]()
     wanted = {name: fault for name, fault in faults().items() if not asked.only or name in asked.only}
-    with tempfile.TemporaryDirectory(prefix="echelon-drill-") as folder, postgres() as server:
+    with tempfile.TemporaryDirectory(prefix="echelon-drill-") as folder:
         async with warm() as forked:
-            where = Range(
-                folder=Path(folder),
-                server=server,
-                cold=Cold(),
-                warm=forked,
-                quick=asked.quick,
-                kills=asked.kills or (40 if asked.quick else 1000),
-                freeze=asked.freeze or (40.0 if asked.quick else 120.0),
-                seed=asked.seed,
-            )
             for name, fault in wanted.items():
-                rows += await _tried(name, fault, where)
+                with postgres() as server:  # one per fault: none inherits what another has broken, or left lying about
+                    where = Range(
+                        folder=Path(folder) / name,
+                        server=server,
+                        cold=Cold(),
+                        warm=forked,
+                        quick=asked.quick,
+                        kills=asked.kills or (40 if asked.quick else 1000),
+                        freeze=asked.freeze or (40.0 if asked.quick else 120.0),
+                        seed=asked.seed,
+                    )
+                    rows += await _tried(name, fault, where)
     words = " ".join(["python -m drill", *sys.argv[1:]])
     said = summary(rows, at=at, seconds=time.monotonic() - began, asked=words)
     write(page(rows, said), asked.out)
     if asked.into:
-        into(asked.into, rows, said)
+        into(asked.into, rows, said, some=bool(asked.only))
     print(f"The report is {asked.out}")
     return int(any(row.wrong for row in rows))
 
@@ -74,6 +76,7 @@ async def _tried(name: str, fault: Fault, where: Range) -> list[Row]:
     try:
         told = await fault(where)
     except Exception as error:
+        traceback.print_exc()
         told = Row(name, "", "", "", [f"the drill broke off: {type(error).__name__} {error}"])
     rows = told if isinstance(told, list) else [told]
     for row in rows:
@@ -91,7 +94,7 @@ def main() -> int:
     parser.add_argument("--freeze", type=float, help="seconds that a replica is frozen (120; 40 if quick)")
     parser.add_argument("--seed", type=int, default=1, help="of all chances")
     parser.add_argument("--out", type=Path, default=Path(".data/drill.md"), help="where the report goes")
-    parser.add_argument("--into", type=Path, help="a document whose table is to be replaced: docs/reliability.md")
+    parser.add_argument("--into", type=Path, help="a document whose table is to be replaced (with --only: its rows)")
     parser.add_argument("--only", nargs="+", choices=sorted(faults()), help="only these faults")
     return asyncio.run(drill(parser.parse_args()))
 

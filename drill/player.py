@@ -128,8 +128,8 @@ class Player:
 
 
 async def awaited(player: Player, question: str) -> None:
-    """Wait out the minute until the first audit, and one more after a death."""
-    async with asyncio.timeout(200):
+    """Wait until the database answers a question with something other than zero. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
         while not await asked(player.world, question):
             await player.bot()
             await asyncio.sleep(0.2)

@@ -18,7 +18,8 @@ import aiohttp
 from aiohttp import ClientTimeout
 
 ROOT = Path(__file__).parents[1]
-LATEST_READY = 30.0
+LATEST_READY = 120.0
+"""Seconds until nobody waits any longer. How long it may take is a promise that the faults hold it to."""
 PR_SET_PDEATHSIG = 1
 
 

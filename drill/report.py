@@ -45,14 +45,33 @@ def page(rows: Sequence[Row], said: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def into(document: Path, rows: Sequence[Row], said: str) -> None:
-    """Put summary and table between the two marks of a document. Raises ValueError where they are missing."""
+def into(document: Path, rows: Sequence[Row], said: str, *, some: bool = False) -> None:
+    """Put summary and table between the two marks of a document. Raises ValueError where they are missing.
+
+    `some` are only a part of the faults: their lines replace those of the same name, all others stay, and the summary is
+    added below the one of the whole.
+    """
     text = document.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    inside, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{document} has no {BEGIN} … {END}")
-    document.write_text(f"{before}{BEGIN}\n\n{said}\n\n{table(rows)}\n\n{END}{after}", encoding="utf-8")
+    told, shown = _amended(inside, rows, said) if some else (said, table(rows))
+    document.write_text(f"{before}{BEGIN}\n\n{told}\n\n{shown}\n\n{END}{after}", encoding="utf-8")
+
+
+def _amended(inside: str, rows: Sequence[Row], said: str) -> tuple[str, str]:
+    """Summaries and table as they are, with these rows in their places; those that are new come last."""
+    lines = inside.strip().splitlines()
+    first = next((nth for nth, line in enumerate(lines) if line.startswith("|")), len(lines))
+    head, *new = table(rows).splitlines()
+    fresh = {_fault(line): line for line in new}
+    kept = [fresh.pop(_fault(line), line) for line in lines[first + 1 :]]
+    return "\n".join([*lines[:first], f"Again: {said}"]).strip(), "\n".join([head, *kept, *fresh.values()])
+
+
+def _fault(line: str) -> str:
+    return line.split("|")[1].strip()
 
 
 def write(text: str, out: Path) -> None:

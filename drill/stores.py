@@ -175,7 +175,8 @@ async def read_only(where: Range) -> Row:
             await drained(world)
             found = await findings(world)
             row.judge(found)
-            row.measured = f"{world.log().splitlines()[-1] if world.log() else 'no word'}; then {found}"
+            said = world.log().replace(str(folder), "…").splitlines() or ["no word"]
+            row.measured = f"{said[-1]}; then {found}"
             await world.stop()
     return row
 
@@ -190,16 +191,14 @@ FAULTS: dict[str, Callable[[Range], Awaitable[Row | list[Row]]]] = {
         "PostgreSQL",
         "the bot's own are ended, others take all there are for 8 s; it keeps what it gets first",
         exhausted,
-        noticed=False,
+        noticed=False,  # it may well get the connection that it needs
     ),
     "postgresql-locked": StoreFault(
-        "locks held", "PostgreSQL", "another transaction locks the table for 15 s", locked, 15.0, noticed=False
+        "locks held", "PostgreSQL", "another transaction locks the table for 15 s", locked, 15.0
     ),
     "postgresql-standby": StoreFault("PostgreSQL read-only", "PostgreSQL", "for 8 s, as after a switch", standby),
     "sqlite-full": StoreFault("SQLite: disk full", "SQLite", "no byte left for 8 s", full),
-    "sqlite-locked": StoreFault(
-        "SQLite locked", "SQLite", "another program holds the write lock for 15 s", held, 15.0, noticed=False
-    ),
+    "sqlite-locked": StoreFault("SQLite locked", "SQLite", "another program holds the write lock for 15 s", held, 15.0),
     "sqlite-corrupt": StoreFault(
         "SQLite: corrupt pages", "SQLite", "garbage over 80 % of the pages, put back", corrupt
     ),

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -43,6 +43,10 @@ roles:
   third: {owners: ["%(third)s"]}
   head: {owners: ["%(head)s"], channel: "%(heads)s"}
 """
+
+
+THE_LAST_LEVEL = "SELECT coalesce(min(level), 0) = 4 FROM escalations"
+"""Whether every issue has come to the end of its windows; until then, an empty outbox is empty for a moment only."""
 
 
 async def slack_story(player: Player) -> None:
@@ -144,8 +148,8 @@ async def teams_story(player: Player) -> None:
             return sum(card.words.startswith("ESC-") and "· checkout fails" in card.words for card in cards)
 
         await player.insist(lambda bot: say(bot, "checkout fails"))
-        await player.until(lambda: told("heads"))
         await player.insist(lambda bot: say(bot, "list"))
+        await awaited(player, THE_LAST_LEVEL)  # whoever got no answer said it again: two issues, one behind the other
         await player.drained()
         await player.bow()
         player.ending.found = await findings(world, keys=None)
@@ -207,14 +211,6 @@ ELSEWHERE: dict[str, tuple[Story, tuple[str, ...]]] = {
     "erasure.after_retention": (expired_story, ("run",)),
 }
 """Fail points by name, or by its first word; all others lie on the way of the story in Slack."""
-
-SLOW = ("audit", "erasure.after_retention")
-"""Those that wait for the first audit, a minute after the start."""
-
-
-def slow_first(names: Iterable[str]) -> list[str]:
-    """In the order in which they had better be begun."""
-    return sorted(names, key=lambda name: not name.startswith(SLOW))
 
 
 async def play(

@@ -10,7 +10,7 @@ from bot.service import Service
 FEWEST, MOST = 100, 500
 """Rows per transaction: 8,600 to 28,000 a second were measured in this range (docs/architecture.md)."""
 
-ABOUT = 0.1
+ABOUT = 0.2
 """Seconds that a batch should take: people's writes get in between."""
 
 HANDS = 2

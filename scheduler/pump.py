@@ -23,8 +23,11 @@ others are those whose turn in the store has not come: the more they are, the fe
 LONGEST_WAIT = 1.0
 """Seconds after which the outbox is looked at even if nobody rang."""
 
-BREATH = 0.02
+BREATH, LONGEST_BREATH = 0.02, 0.15
 """Seconds between two looks at the outbox while there is work: what is done meanwhile makes room for more at once."""
+
+LOOKING = 0.2
+"""The share of its time that it may look: a look costs as much for two places as for two hundred."""
 
 GRACE = 5.0
 """Seconds that messages under way get to arrive when the engine stops: what is cut off may be sent twice."""
@@ -91,12 +94,14 @@ class Pump:
             try:
                 while True:
                     self._wake.clear()
+                    began = self._clock.monotonic()
                     trips = await self._lease_safely()
+                    breath = (self._clock.monotonic() - began) / LOOKING
                     under_way = {task for task in under_way if not task.done()}
                     for trip in trips:
                         under_way.add(group.create_task(self._carry_in_lane(trip)))
                         await asyncio.sleep(0)  # each makes its message before the next: the loop is not held up
-                    await (asyncio.sleep(BREATH) if trips else self._rest())
+                    await (asyncio.sleep(min(LONGEST_BREATH, max(BREATH, breath))) if trips else self._rest())
             finally:
                 if under_way:
                     await asyncio.wait(under_way, timeout=GRACE)

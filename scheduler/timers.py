@@ -14,6 +14,9 @@ from bot.signals import Signals, Silence
 from scheduler.batches import Batches
 
 GUARD_SECONDS = 1.0
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+"""Seconds between two attempts while the store is away; five seconds after its return everything must be well again."""
+
 STEP = 0.5
 """Seconds that the wall clock may move against the monotonic one before it counts as a step."""
 
@@ -93,7 +96,7 @@ class Timers:
 
     async def run(self) -> None:
         """Sweep whenever a bell rings, for ever; a store that is away is waited for."""
-        delay = 0.1
+        delay = FIRST_WAIT
         while True:
             await self._bell.wait()
             self._bell.clear()
@@ -107,10 +110,10 @@ class Timers:
                 log.exception("The sweep failed", extra={"action": "sweep_failed"})
                 self.trouble = "it failed"
             else:
-                delay, self.trouble = 0.1, ""
+                delay, self.trouble = FIRST_WAIT, ""
                 continue
             await asyncio.sleep(delay)
-            delay = min(5.0, delay * 2)
+            delay = min(LONGEST_WAIT, delay * 2)
             self._bell.set()
 
     async def sweep(self) -> int:

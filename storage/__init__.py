@@ -11,7 +11,9 @@ record        an escalation ↔ its columns
 codec         domain values ↔ JSON text
 tables        the schema and nothing else; types: instants in milliseconds
 transaction   statements whose errors are those of `bot.errors`
-engine        URL → engine, with the settings that each database needs
+among         a list of any length as one parameter
+engine        URL → engine, with the settings that each database needs; hops: SQLite's driver, one visit to its thread for a
+              statement
 audit         the auditor's eyes and memory, with its questions (what is suspect), evidence (what the rows of one escalation
               say), repairs, and snapshot (reading as of one instant)
 erasure       forgetting people and old texts; scrub: taking them out of JSON

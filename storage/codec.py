@@ -5,7 +5,14 @@ from operator import itemgetter
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import CoreSchema, PydanticSerializationError, SchemaSerializer, core_schema, to_jsonable_python
+from pydantic_core import (
+    CoreSchema,
+    PydanticSerializationError,
+    SchemaSerializer,
+    SchemaValidator,
+    core_schema,
+    to_jsonable_python,
+)
 
 from bot.delivery import MessageRef
 from bot.directory import Address
@@ -19,15 +26,17 @@ T = TypeVar("T")
 
 
 class Codec(Generic[T]):
-    """Writes and reads the values of one type."""
+    """Writes and reads the values of one type. `elsewhere` names a field that is kept apart from the rest."""
 
-    def __init__(self, type: Any) -> None:
+    def __init__(self, type: Any, *, elsewhere: str = "") -> None:
         self._adapter: TypeAdapter[T] = TypeAdapter(type)
         self._writer = SchemaSerializer(cast("CoreSchema", _in_order(self._adapter.core_schema)))
+        self._elsewhere = elsewhere
+        self._partly = SchemaValidator(cast("CoreSchema", _without(self._adapter.core_schema, elsewhere)))
 
-    def write(self, value: T, *, without: frozenset[str] = frozenset()) -> str:
-        """The text of `value`, keys and sets sorted; `without` names fields that are kept elsewhere."""
-        left_out = set(without) or None
+    def write(self, value: T, *, whole: bool = True) -> str:
+        """The text of `value`, keys and sets sorted; all but the field that is kept elsewhere unless `whole`."""
+        left_out = None if whole else {self._elsewhere}
         try:
             return self._writer.to_json(value, exclude=left_out).decode()
         except PydanticSerializationError:  # half a surrogate pair, which no UTF-8 can hold
@@ -35,18 +44,30 @@ class Codec(Generic[T]):
             text = json.dumps(plain, default=_plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
             return text.encode("utf-8", "replace").decode("utf-8")
 
-    def read(self, text: str, **elsewhere: object) -> T:
-        """The inverse of `write`; `elsewhere` gives the fields left out. Raises Damaged, quoting no stored text."""
+    def read(self, text: str, elsewhere: object = None) -> T:
+        """The inverse of `write`; `elsewhere` is the value of the field left out. Raises Damaged, quoting no stored text."""
         try:
-            if not elsewhere:
+            if elsewhere is None:
                 return self._adapter.validate_json(text)
-            return self._adapter.validate_python({**json.loads(text), **elsewhere})
+            value: T = self._partly.validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             place = ".".join(str(step) for step in first["loc"]) or "the whole"
             raise Damaged(f"{place}: {first['type']}") from None
-        except (TypeError, ValueError):
-            raise Damaged("the whole: not a JSON object") from None
+        object.__setattr__(value, self._elsewhere, elsewhere)  # nobody has seen it yet: it is frozen from here on
+        return value
+
+
+def _without(schema: Any, field: str) -> Any:
+    """The schema of a reader that does not ask for `field`, which is filled in afterwards."""
+    if isinstance(schema, list):
+        return [_without(part, field) for part in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {key: _without(part, field) for key, part in cast("dict[str, Any]", schema).items()}
+    if parts.get("type") == "dataclass-field" and parts["name"] == field:
+        parts["schema"] = core_schema.with_default_schema(core_schema.any_schema(), default=None)
+    return parts
 
 
 def _in_order(schema: Any) -> Any:
@@ -59,6 +80,9 @@ def _in_order(schema: Any) -> Any:
     match ordered.get("type"):
         case "frozenset":
             ordered["serialization"] = core_schema.plain_serializer_function_ser_schema(sorted, when_used="json")
+        case "enum" if ordered.get("sub_type") == "str":
+            # It is a string as it stands; to ask each for its value costs more than all else.
+            return core_schema.str_schema(ref=ordered.get("ref"))
         case "dataclass":
             ordered["fields"] = sorted(ordered["fields"])
         case "dataclass-args":
@@ -77,7 +101,7 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
-ESCALATION: Codec[Escalation] = Codec(Escalation)
+ESCALATION: Codec[Escalation] = Codec(Escalation, elsewhere="plan")
 PLAN: Codec[Plan] = Codec(Plan)
 FACT: Codec[Fact] = Codec(Fact)
 EFFECT: Codec[Effect] = Codec(Effect)

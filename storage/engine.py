@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import ConfigurationError, Problem
+from storage.hops import DRIVER
 
 PLACE = "ECHELON_DATABASE_URL"
 FORMS = "write sqlite:///echelon.db or postgresql://user:password@host/database"
@@ -84,7 +85,7 @@ def create_engine(text: str) -> AsyncEngine:
     """The engine for a URL; nothing is opened yet. Raises ConfigurationError."""
     url = read_url(text)
     if url.drivername == SQLITE:
-        engine = create_async_engine(url, hide_parameters=True)
+        engine = create_async_engine(url, hide_parameters=True, module=DRIVER)
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         event.listen(engine.sync_engine, "begin", _begin)
         event.listen(engine.sync_engine, "handle_error", _drop_what_read_a_broken_file)

@@ -4,15 +4,16 @@
 the text and its salt gone the chain still fits; without the salt nobody can guess the text from its digest.
 """
 
-import hashlib
 import hmac
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
+from json import dumps
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from bot.directory import WorkspaceId
 from bot.errors import NotFound
@@ -20,6 +21,7 @@ from bot.facts import Fact, FactKind, LedgerRow
 from bot.ports import Damaged, Ids
 from bot.state import EscalationId
 from storage import codec
+from storage.among import among
 from storage.many import Many
 from storage.tables import escalations, ledger
 from storage.transaction import Transaction
@@ -28,7 +30,6 @@ from storage.types import milliseconds
 BEGINNING = ""
 """What stands before the first row."""
 
-PLAIN = json.JSONEncoder(separators=(",", ":"))
 KINDS = frozenset(kind.value for kind in FactKind)
 
 
@@ -53,31 +54,44 @@ def digest_of(salt: str, body: str) -> str:
 def chain_of(before: str, row: Mapping[Any, Any]) -> str:
     """What ties a row to the rows before it."""
     at = milliseconds(row["recorded_at"])
-    tied = [before, row["workspace"], row["escalation"], row["seq"], at, row["kind"], row["entry"], row["digest"]]
-    return hashlib.sha256(PLAIN.encode(tied).encode()).hexdigest()
+    tied = (before, row["workspace"], row["escalation"], row["seq"], at, row["kind"], row["entry"], row["digest"])
+    return _chained(*tied)
+
+
+def _chained(*tied: object) -> str:
+    """The digest of a JSON array without spaces."""
+    text = ",".join([quoted(value) if isinstance(value, str) else _plain(value) for value in tied])
+    return sha256(f"[{text}]".encode()).hexdigest()
+
+
+def _plain(value: object) -> str:
+    return str(value) if type(value) is int else dumps(value)
 
 
 def written(book: Book, facts: Iterable[Fact], *, at: datetime, ids: Ids) -> tuple[Book, list[dict[str, Any]]]:
     """The rows for `facts`, and where the ledger ends then."""
     rows: list[dict[str, Any]] = []
-    seq, head = book.seq, book.head
+    seq, head, recorded = book.seq, book.head, milliseconds(at)
     for fact in facts:
         seq += 1
-        body, salt = codec.FACT.write(fact), ids.new()
-        row: dict[str, Any] = {
-            "workspace": book.workspace,
-            "escalation": book.escalation,
-            "seq": seq,
-            "recorded_at": at,
-            "kind": fact.kind.value,
-            "entry": fact.entry,
-            "body": body,
-            "salt": salt,
-            "digest": digest_of(salt, body),
-        }
-        head = row["chain"] = chain_of(head, row)
-        rows.append(row)
-    return replace(book, seq=seq, head=head), rows
+        kind, entry, body, salt = fact.kind.value, fact.entry, codec.FACT.write(fact), ids.new()
+        digest = digest_of(salt, body)
+        head = _chained(head, book.workspace, book.escalation, seq, recorded, kind, entry, digest)
+        rows.append(
+            {
+                "workspace": book.workspace,
+                "escalation": book.escalation,
+                "seq": seq,
+                "recorded_at": at,
+                "kind": kind,
+                "entry": entry,
+                "body": body,
+                "salt": salt,
+                "digest": digest,
+                "chain": head,
+            }
+        )
+    return Book(book.workspace, book.escalation, seq, head, book.version, book.level, book.entry), rows
 
 
 def verify_chain(rows: Sequence[Mapping[Any, Any]], *, seq: int, head: str) -> int | None:
@@ -130,9 +144,6 @@ async def note(writing: Transaction, book: Book, facts: Sequence[Fact], *, at: d
     return ended
 
 
-WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
-
-
 async def locked_many(writing: Transaction, wanted: Iterable[tuple[WorkspaceId, EscalationId]]) -> dict[str, Book]:
     """The books of some escalations, whose rows are ours until the end; those that are not there are missing.
 
@@ -145,7 +156,7 @@ async def locked_many(writing: Transaction, wanted: Iterable[tuple[WorkspaceId, 
         by_workspace.setdefault(workspace, set()).add(id)
     books: dict[str, Book] = {}
     for workspace, ids in sorted(by_workspace.items()):
-        mine = chosen.where(row.workspace == workspace, row.id.in_(WANTED)).order_by(row.id).with_for_update()
+        mine = chosen.where(row.workspace == workspace, among(row.id, "wanted")).order_by(row.id).with_for_update()
         rows = (await writing.run(mine, {"wanted": sorted(ids)})).all()
         books |= {found.id: Book(*found) for found in rows}
     return books

@@ -34,6 +34,7 @@ from bot.ports import Ids
 from bot.state import EscalationId
 from storage import codec, lanes, parcels
 from storage import ledger as books
+from storage.among import among
 from storage.ledger import Book
 from storage.many import Many
 from storage.tables import PENDING, messages, outbox
@@ -46,7 +47,7 @@ RELEASED = {"lease_until": None, "lease_owner": None}
 TOLD_URGENCY = PRIORITY[Errand.CARD]
 """What a bundle has told comes after all that calls on people, and before edits and history."""
 
-THESE = O.id.in_(bindparam("ids", expanding=True))
+THESE = among(O.id, "ids")
 STANDING = select(O.id, O.status, O.lease_owner, O.lease_until, O.told_at).where(THESE)
 THIS = O.id == bindparam("this")
 AGAIN = Many(
@@ -65,6 +66,7 @@ ELSEWHERE = Many(
     .values(place=bindparam("there"), tried=bindparam("refusing"), not_before=bindparam("until"))
     .values(RELEASED | {"attempts": 0, "uncertain": False, "bundle": None})
 )
+EDIT = Many(insert(outbox))
 CARD = (M.escalation == bindparam("of")) & (M.place == bindparam("in_place")) & (M.message == bindparam("shown"))
 NEWER = M.drawn_version < bindparam("drawn")
 REDRAWN = Many(update(messages).where(CARD, NEWER).values(drawn_version=bindparam("drawn")))
@@ -100,8 +102,8 @@ async def settle(writing: Transaction, receipts: Sequence[Receipt], *, at: datet
     noted = [(known[id], facts) for id, facts in changes.facts.items() if id in known]
     await books.note_many(writing, noted, at=at, ids=ids)
     await writing.run_many(REFUSED, changes.refused)
-    outdated = await _remember(writing, [mark for mark in changes.drawn if mark.parcel.escalation in known], known, at)
-    await _ask_for_edits(writing, outdated, at, ids)
+    drawn = [mark for mark in changes.drawn if mark.parcel.escalation in known]
+    await _ask_for_edits(writing, await _remember(writing, drawn, known, at), known, at, ids)
     failpoint("marks.written")
 
 
@@ -197,30 +199,30 @@ async def _write_rows(writing: Transaction, changes: _Changes, at: datetime) -> 
     await writing.run_many(ELSEWHERE, changes.elsewhere)
 
 
+@dataclass(slots=True)
+class _Outdated:
+    """What should be drawn again, by escalation: these cards, and all of entries before this one."""
+
+    cards: dict[str, list[MessageRef]] = field(default_factory=lambda: defaultdict(list))
+    before: dict[str, int] = field(default_factory=dict[str, int])
+
+
 async def _remember(
     writing: Transaction, drawn: Sequence[Delivered], known: dict[str, Book], at: datetime
-) -> dict[str, tuple[Book, list[MessageRef]]]:
-    """Remember what was drawn; returns the cards that should be drawn again, by escalation."""
-    outdated: dict[str, tuple[Book, list[MessageRef]]] = {}
-
-    def again(book: Book, *refs: MessageRef) -> None:
-        outdated.setdefault(book.escalation, (book, []))[1].extend(refs)
-
+) -> _Outdated:
+    """Remember what was drawn; returns what should be drawn again."""
+    outdated = _Outdated()
     edits = [(mark, mark.parcel.target) for mark in drawn if mark.parcel.target]
-    for mark, target in edits:
-        book = known[mark.parcel.escalation]
-        if book.version > mark.drawn_version:
-            again(book, target)
     redrawn = [_card(mark.parcel.escalation, target) | {"drawn": mark.drawn_version} for mark, target in edits]
     await writing.run_many(REDRAWN, redrawn)
-    for mark in await _root_cards(writing, drawn, at):
-        book = known[mark.parcel.escalation]
-        if mark.ref and book.version > mark.drawn_version:
-            again(book, mark.ref)
-        if mark.parcel.effect.errand is Errand.POST:
-            older = parcels.CARDS_OF.where(M.entry < mark.parcel.effect.entry)
-            rows = await writing.rows(older, {"ids": [book.escalation]})
-            again(book, *(parcels.ref_of(row) for row in rows))
+    new = await _root_cards(writing, drawn, at)
+    shown = edits + [(mark, mark.ref) for mark in new if mark.ref]
+    for mark, ref in shown:
+        if known[mark.parcel.escalation].version > mark.drawn_version:
+            outdated.cards[mark.parcel.escalation].append(ref)
+    for effect, id in ((mark.parcel.effect, mark.parcel.escalation) for mark in new):
+        if effect.errand is Errand.POST and effect.entry > 1:
+            outdated.before[id] = max(effect.entry, outdated.before.get(id, 0))
     return outdated
 
 
@@ -259,14 +261,17 @@ def _card(escalation: EscalationId, ref: MessageRef) -> dict[str, Any]:
 
 
 async def _ask_for_edits(
-    writing: Transaction, outdated: dict[str, tuple[Book, list[MessageRef]]], at: datetime, ids: Ids
+    writing: Transaction, outdated: _Outdated, known: dict[str, Book], at: datetime, ids: Ids
 ) -> None:
-    cards = await parcels.cards_of(writing, [id for id, (_, refs) in outdated.items() if refs])
+    """One row for each card that can be edited and for which no edit waits."""
+    cards = await parcels.cards_of(writing, outdated.cards.keys() | outdated.before.keys())
     rows: list[dict[str, Any]] = []
-    for id, (book, refs) in outdated.items():
-        due = set(cards.to_edit(id)) & set(refs)
-        rows += [parcels.edit_row(book, ref, at=at, ids=ids) for ref in dict.fromkeys(refs) if ref in due]
-    await writing.run_many(insert(outbox), rows)
+    for id in sorted(outdated.cards.keys() | outdated.before.keys()):
+        older = cards.before(id, outdated.before.get(id, 0))
+        due = set(cards.to_edit(id))
+        refs = dict.fromkeys([*outdated.cards.get(id, ()), *older])
+        rows += [parcels.edit_row(known[id], ref, at=at, ids=ids) for ref in refs if ref in due]
+    await writing.run_many(EDIT, rows)
 
 
 async def end(writing: Transaction, parcel: Parcel, status: str, at: datetime) -> bool:

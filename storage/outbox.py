@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping, func, select, update
 
-from bot.delivery import Current, Load, Parcel, ParcelId, Receipt, SentCard
+from bot.delivery import Current, Load, Parcel, Receipt, SentCard
 from bot.directory import Address
 from bot.facts import Fact, FactKind
 from bot.failpoints import failpoint
@@ -15,6 +15,7 @@ from bot.ports import Damaged, Ids
 from bot.state import Escalation, EscalationId
 from storage import lanes, marks, parcels, pruning
 from storage import ledger as books
+from storage.among import among
 from storage.lanes import LEASE
 from storage.marks import FAILED, RELEASED
 from storage.record import STORED, PlanShelf
@@ -25,6 +26,7 @@ Transactions = Callable[[], AbstractAsyncContextManager[Transaction]]
 
 O = outbox.c  # noqa: E741
 E = escalations.c
+THESE = STORED.where(among(E.workspace, "places"), among(E.id, "ids"))
 AT_A_TIME = 50
 """Escalations that are decoded in one go."""
 
@@ -43,21 +45,21 @@ class SqlOutbox:
         self._owner = owner
 
     async def lease(self, now: datetime, *, limit: int, busy: frozenset[Address]) -> list[Load]:
+        lease = f"{self._owner}.{self._ids.new()}"
         async with self._reading() as reading:
-            choices = await lanes.choose(reading, now, limit=limit, busy=busy)
+            choices = await lanes.choose(reading, now, limit=limit, busy=busy, lease=lease)
         if not choices:
             return []
         async with self._writing() as writing:
-            rows, recent = await lanes.take(writing, choices, now, f"{self._owner}.{self._ids.new()}")
-            read = {row["id"]: await self._read(writing, row, now) for row in rows}
+            rows, recent = await lanes.take(writing, choices, now, lease)
             await writing.commit()
         failpoint("outbox.after_lease")
+        read = await self._read(rows, now)
         loads: list[Load] = []
         for choice in choices:
-            taken = tuple(parcel for id in choice.ids if (parcel := read.get(id)))
+            taken = tuple(read[id] for id in choice.ids if id in read)
             if taken:
-                bundle = ParcelId(choice.bundle) if choice.bundle else None
-                loads.append(Load(taken, bundle, recent.get(choice.place or "", ())))
+                loads.append(Load(taken, choice.bundle, recent.get(choice.place or "", ())))
         return loads
 
     async def current(self, parcels: Sequence[Parcel]) -> Mapping[EscalationId, Current]:
@@ -65,7 +67,7 @@ class SqlOutbox:
         found: dict[EscalationId, Current] = {}
         async with self._reading() as reading:
             places = sorted({parcel.workspace for parcel in parcels})  # the key begins with it
-            rows = await reading.rows(STORED.where(E.workspace.in_(places), E.id.in_(ids)))
+            rows = await reading.rows(THESE, {"places": places, "ids": ids})
             cards = await self._cards(reading, ids)
             for start in range(0, len(rows), AT_A_TIME):
                 values = await self._plans.decode(reading, rows[start : start + AT_A_TIME])
@@ -126,14 +128,26 @@ class SqlOutbox:
             found.setdefault(row["escalation"], []).append(parcels.card_of(row))
         return found
 
-    async def _read(self, writing: Transaction, row: RowMapping, now: datetime) -> Parcel | None:
-        """A parcel that cannot be read ends here, with a row in the ledger: it must not stop the others."""
-        try:
-            return parcels.parcel_of(row)
-        except Damaged:
-            over = {"status": FAILED, "ended_at": now} | RELEASED
-            await writing.run(update(outbox).where(O.id == row["id"]).values(over))
+    async def _read(self, rows: Sequence[RowMapping], now: datetime) -> dict[str, Parcel]:
+        """The parcels by id, read when nobody waits for us any more. One that cannot be read ends here, with a row in the
+        ledger: it must not stop the others.
+        """
+        read: dict[str, Parcel] = {}
+        for nth, row in enumerate(rows, start=1):
+            try:
+                read[row["id"]] = parcels.parcel_of(row)
+            except Damaged:
+                await self._end_damaged(row, now)
+            if not nth % AT_A_TIME:
+                await asyncio.sleep(0)
+        return read
+
+    async def _end_damaged(self, row: RowMapping, now: datetime) -> None:
+        over = {"status": FAILED, "ended_at": now} | RELEASED
+        mine = (O.id == row["id"]) & (O.lease_owner == row["lease_owner"])
+        async with self._writing() as writing:
             book = await books.locked(writing, row["workspace"], row["escalation"])
-            fact = Fact(FactKind.NOT_DELIVERED, row["entry"], to=marks.places(row["place"]), code="damaged")
-            await books.note(writing, book, (fact,), at=now, ids=self._ids)
-            return None
+            if (await writing.run(update(outbox).where(mine).values(over))).rowcount:
+                fact = Fact(FactKind.NOT_DELIVERED, row["entry"], to=marks.places(row["place"]), code="damaged")
+                await books.note(writing, book, (fact,), at=now, ids=self._ids)
+                await writing.commit()

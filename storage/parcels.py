@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, RowMapping, bindparam, select, update
+from sqlalchemy import RowMapping, bindparam, select, update
 
 from bot.delivery import MessageRef, Parcel, ParcelId, SentCard
 from bot.directory import Address, WorkspaceId
@@ -13,16 +13,16 @@ from bot.effects import PRIORITY, Effect, Errand
 from bot.ports import Ids
 from bot.state import Escalation, EscalationId
 from storage import codec
+from storage.among import among
 from storage.ledger import Book
 from storage.tables import EDITS, messages, outbox
 from storage.transaction import Transaction
 
-IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 REDRAWN = EDITS & outbox.c.lease_until.is_(None)
 
-CARDS_OF = select(messages).where(messages.c.escalation.in_(IDS)).order_by(messages.c.sent_at, messages.c.entry)
+CARDS_OF = select(messages).where(among(messages.c.escalation, "ids")).order_by(messages.c.sent_at, messages.c.entry)
 LEASED = outbox.c.lease_until.is_not(None).label("leased")
-WAITING_EDITS = select(outbox.c.escalation, outbox.c.target, LEASED).where(outbox.c.escalation.in_(IDS), EDITS)
+WAITING_EDITS = select(outbox.c.escalation, outbox.c.target, LEASED).where(among(outbox.c.escalation, "ids"), EDITS)
 """With those that are under way: a condition on the lease would lead a server to the index of all that is free."""
 
 RENEW_EDITS = (
@@ -44,6 +44,10 @@ class Cards:
         waiting = self.waiting.get(escalation, frozenset())
         refs = (ref_of(row) for row in self.rows.get(escalation, ()) if row["refused_at"] is None)
         return [ref for ref in refs if codec.MESSAGE.write(ref) not in waiting]
+
+    def before(self, escalation: str, entry: int) -> list[MessageRef]:
+        """The cards of earlier entries, oldest first."""
+        return [ref_of(row) for row in self.rows.get(escalation, ()) if row["entry"] < entry]
 
 
 async def cards_of(reading: Transaction, ids: Iterable[str]) -> Cards:

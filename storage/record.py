@@ -14,7 +14,6 @@ from storage import codec
 from storage.tables import escalations, plans
 from storage.transaction import Transaction
 
-ELSEWHERE = frozenset({"plan"})
 SHELF_SIZE = 1000
 
 E = escalations.c
@@ -36,7 +35,7 @@ def columns(escalation: Escalation, plan_digest: str) -> dict[str, Any]:
     """All columns of the row but those of the ledger and the count of failures."""
     entry = escalation.entry
     due = entry.due if escalation.is_open else None
-    nudges = entry.nudges if escalation.is_open else ()
+    reminder = min((nudge.at for nudge in entry.nudges), default=None) if escalation.is_open else None
     window = escalation.level.window if due else None
     return {
         "workspace": escalation.workspace,
@@ -49,14 +48,14 @@ def columns(escalation: Escalation, plan_digest: str) -> dict[str, Any]:
         "next_due": escalation.next_due,
         "deadline": due.at if due else None,
         "window": str(window) if window else None,
-        "reminder_due": min((nudge.at for nudge in nudges), default=None),
+        "reminder_due": reminder,
         "opener": escalation.opener,
         "title": codec.storable(escalation.title),
         "opened_at": escalation.opened_at,
         "matrix": escalation.plan.matrix,
         "issue_type": escalation.plan.issue_type,
         "plan": plan_digest,
-        "state": codec.ESCALATION.write(escalation, without=ELSEWHERE),
+        "state": codec.ESCALATION.write(escalation, whole=False),
     }
 
 
@@ -122,7 +121,7 @@ class PlanShelf:
         if plan is None:
             return Damaged("plan: cannot be read")
         try:
-            escalation = codec.ESCALATION.read(row["state"], plan=plan)
+            escalation = codec.ESCALATION.read(row["state"], plan)
         except Damaged as error:
             return error
         return escalation if escalation.version == row["version"] else replace(escalation, version=row["version"])

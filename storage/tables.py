@@ -155,12 +155,10 @@ EDITS = PENDING & (outbox.c.errand == literal_column("'redraw'"))
 URGENCY = (outbox.c.priority, outbox.c.level.desc(), outbox.c.created_at, outbox.c.id)
 
 for _name, _columns, _where in (
-    ("ix_outbox_urgency", URGENCY, PENDING),  # for processes of the version before, which choose without lanes
     ("ix_outbox_place", (outbox.c.place, *URGENCY), PENDING),
     ("ix_outbox_ended", (outbox.c.ended_at,), ENDED),
     ("ix_outbox_edits", (outbox.c.escalation,), EDITS),
-    ("ix_outbox_free", (outbox.c.not_before,), FREE),
-    ("ix_outbox_taken", (outbox.c.lease_until,), TAKEN),
+    ("ix_outbox_busy", (outbox.c.place, outbox.c.lease_until), TAKEN),
 ):
     Index(_name, *_columns, sqlite_where=_where, postgresql_where=_where)
 

@@ -1,5 +1,6 @@
 """One transaction: state, ledger and outbox together, or nothing at all."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,6 +32,9 @@ E = escalations.c
 PARKED_AT_MOST = 60
 """Minutes."""
 
+AT_A_TIME = 100
+"""Escalations whose rows are made in one go."""
+
 KEPT = frozenset({"workspace", "id", "number", "opener", "opened_at", "ledger_seq", "ledger_head", "parked"})
 NAMES = [column.name for column in E]
 SAVE = Many(
@@ -39,7 +43,9 @@ SAVE = Many(
     .values({name: bindparam(name) for name in NAMES if name not in KEPT})
     .values(ledger_seq=bindparam("seq"), ledger_head=bindparam("head"), parked=0)
 )
+BEGIN = Many(insert(escalations))
 TELL = Many(insert(ledger), into=ledger.name)
+RENEW = Many(parcels.RENEW_EDITS)
 SEND = Many(insert(outbox), into=outbox.name)
 JOIN = Many(
     sqlite.insert(involved).on_conflict_do_nothing(),
@@ -79,9 +85,7 @@ class SqlUnitOfWork:
         plan = await self._keep_plan(saved)
         book, rows = books.written(Book(saved.workspace, saved.id), outcome.facts, at=at, ids=self._ids)
         ledger_end = {"ledger_seq": book.seq, "ledger_head": book.head, "parked": 0}
-        await self._writing.run(insert(escalations), {**columns(saved, plan), **ledger_end})
-        failpoint("unit.after_state")
-        await self._append([(outcome, saved)], rows, at=at)
+        await self._write((BEGIN, [{**columns(saved, plan), **ledger_end}]), [(outcome, saved)], rows, at=at)
         return saved
 
     async def save(self, outcome: Outcome, *, at: datetime) -> Escalation:
@@ -177,24 +181,27 @@ class SqlUnitOfWork:
     async def _save(self, outcomes: Sequence[Outcome], *, at: datetime) -> list[Escalation]:
         """Rows are locked and compared first: an executemany does not tell every driver's caller what it changed."""
         await self._hold_all([outcome.escalation for outcome in outcomes])
+        ids = self._ids.at_once()
         saved: list[tuple[Outcome, Escalation]] = []
         changes: list[dict[str, Any]] = []
         history: list[dict[str, Any]] = []
-        for outcome in outcomes:
+        for nth, outcome in enumerate(outcomes, start=1):
+            if not nth % AT_A_TIME:
+                await asyncio.sleep(0)  # others get their turn
             current = outcome.escalation
             held = self._held.pop(current.id, None)
             if held is None or held["version"] != current.version:
                 raise Conflict(f"{current.reference} has moved")
             new = replace(current, version=current.version + 1)
             book = Book(current.workspace, current.id, held["ledger_seq"], held["ledger_head"])
-            book, rows = books.written(book, outcome.facts, at=at, ids=self._ids)
+            book, rows = books.written(book, outcome.facts, at=at, ids=ids)
             plan = await self._plan_of(new, held)
             which = {"of": new.workspace, "which": new.id, "known": current.version, "seq": book.seq, "head": book.head}
             changes.append({**_changing(columns(new, plan)), **which})
             history.extend(rows)
             saved.append((outcome, new))
-        await self._update(changes)
-        await self._append(saved, history, at=at)
+        if outcomes:
+            await self._write((SAVE, changes), saved, history, at=at)
         return [new for _, new in saved]
 
     async def _hold_all(self, values: Iterable[Escalation]) -> None:
@@ -214,39 +221,31 @@ class SqlUnitOfWork:
         self._kept.add((escalation.workspace, name))
         return name
 
-    async def _update(self, changes: list[dict[str, Any]]) -> None:
-        if not changes:
-            return
-        changed = await self._writing.run_many(SAVE, changes)
-        failpoint("unit.after_update")
-        if changed not in {-1, len(changes)}:
-            raise Conflict("an escalation of this batch has moved")
-
-    async def _append(
-        self, saved: Sequence[tuple[Outcome, Escalation]], history: list[dict[str, Any]], *, at: datetime
+    async def _write(
+        self,
+        state: tuple[Many, list[dict[str, Any]]],
+        saved: Sequence[tuple[Outcome, Escalation]],
+        history: list[dict[str, Any]],
+        *,
+        at: datetime,
     ) -> None:
-        """The rows around the state: ledger, outbox, who is involved."""
-        await self._writing.run_many(TELL, history)
-        failpoint("unit.after_ledger")
-        await self._send(saved, at=at)
+        """State, ledger, outbox and who is involved, all together."""
+        ids = self._ids.at_once()
+        redrawn = [new.id for outcome, new in saved if parcels.asks_for_edits(outcome.effects)]
+        cards = await parcels.cards_of(self._writing, redrawn)
+        sent = [row for outcome, new in saved for row in parcels.rows_of(new, outcome.effects, cards, at=at, ids=ids)]
+        renewed = [edit for outcome, new in saved for edit in parcels.renewals(new, outcome.effects, cards)]
         joined = [
             {"workspace": new.workspace, "person": person, "escalation": new.id}
             for _, new in saved
             for person in sorted(people_of(new) - self._already(new.id))
         ]
-        await self._writing.run_many(JOIN, joined)
+        around = [(TELL, history), (RENEW, renewed), (SEND, sent), (JOIN, joined)]
+        changed = await self._writing.run_all([state, *around])
+        failpoint("unit.after_rows")
+        if changed not in {-1, len(saved)}:
+            raise Conflict("an escalation of this batch has moved")
         self._read.update((new.id, new) for _, new in saved)
-
-    async def _send(self, saved: Sequence[tuple[Outcome, Escalation]], *, at: datetime) -> None:
-        redrawn = [new.id for outcome, new in saved if parcels.asks_for_edits(outcome.effects)]
-        cards = await parcels.cards_of(self._writing, redrawn)
-        rows = [
-            row for outcome, new in saved for row in parcels.rows_of(new, outcome.effects, cards, at=at, ids=self._ids)
-        ]
-        renewed = [edit for outcome, new in saved for edit in parcels.renewals(new, outcome.effects, cards)]
-        await self._writing.run_many(parcels.RENEW_EDITS, renewed)
-        await self._writing.run_many(SEND, rows)
-        failpoint("unit.after_outbox")
 
     def _already(self, id: EscalationId) -> frozenset[str]:
         read = self._read.get(id)

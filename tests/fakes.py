@@ -44,3 +44,6 @@ class CountingIds:
     def new(self) -> str:
         self._count += 1
         return f"{self._prefix}{self._count:08d}"
+
+    def at_once(self) -> "CountingIds":
+        return self

@@ -28,6 +28,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, WSMsgType, web
 
+from tests.faults import Fault, Faults
 from tests.slack_limits import length, options_of, problems
 
 Json = dict[str, Any]
@@ -209,64 +210,6 @@ class View:
         defaults |= {"clear_on_close": False, "notify_on_close": False}
         state = _initial_values(self.body["blocks"]) if values is None else values
         return copy.deepcopy(defaults | self.body | ids | {"state": {"values": state}})
-
-
-@dataclass
-class Fault:
-    """What goes wrong with a call; `accepted` means that it took effect all the same."""
-
-    status: int = 200
-    error: str | None = None
-    retry_after: int | None = None
-    html: bool = False
-    drop: bool = False
-    hang: bool = False
-    delay: float = 0
-    accepted: bool = False
-    channel: str | None = None
-    times: int | None = 1
-
-    @property
-    def takes_effect(self) -> bool:
-        merely_slow = self.status == 200 and not (self.error or self.drop or self.hang or self.html)
-        return self.accepted or merely_slow
-
-
-class Faults:
-    """Faults to come, by method ("*" is any, "response_url" too); those of `once` go before those of `always`.
-
-    `how` is the fields of Fault: status, error, retry_after, html, drop, hang, delay, accepted, channel.
-    """
-
-    def __init__(self) -> None:
-        self._planned: list[tuple[str, Fault]] = []
-
-    def once(self, method: str, *, times: int = 1, drop_after_accept: bool = False, **how: Any) -> None:
-        if drop_after_accept:
-            how |= {"drop": True, "accepted": True}
-        self._planned.append((method, Fault(times=times, **how)))
-
-    def always(self, method: str, **how: Any) -> None:
-        self._planned.append((method, Fault(times=None, **how)))
-
-    def clear(self) -> None:
-        self._planned.clear()
-
-    def next(self, method: str, args: Json) -> Fault | None:
-        fits = [
-            (name, fault)
-            for name, fault in self._planned
-            if name in {method, "*"} and fault.channel in {None, args.get("channel")}
-        ]
-        fits.sort(key=lambda planned: planned[1].times is None)
-        if not fits:
-            return None
-        name, fault = fits[0]
-        if fault.times is not None:
-            fault.times -= 1
-            if not fault.times:
-                self._planned.remove((name, fault))
-        return fault
 
 
 @dataclass
@@ -493,7 +436,7 @@ class SlackServer:
     async def _serve_call(self, request: web.Request) -> web.StreamResponse:
         method, args = request.match_info["method"], await _arguments(request)
         self.calls.append(Call(method, args, time.monotonic()))
-        fault = self.faults.next(method, args)
+        fault = self.faults.next(method, frozenset({str(args.get("channel"))}))
         answer = {"ok": False, "error": "internal_error"}
         if fault is None or fault.takes_effect:
             answer = self._answer(method, args, request)
@@ -513,8 +456,8 @@ class SlackServer:
         if fault.html:
             body = f"<html><body><h1>{fault.status} Server Error</h1></body></html>"
             return web.Response(status=fault.status, text=body, content_type="text/html", headers=headers)
-        error = fault.error or ("ratelimited" if fault.status == 429 else "internal_error")
-        if fault.error or fault.status != 200:
+        error = fault.code or ("ratelimited" if fault.status == 429 else "internal_error")
+        if fault.code or fault.status != 200:
             answer = {"ok": False, "error": error}
         return web.json_response(answer, status=fault.status, headers=headers)
 
@@ -817,7 +760,7 @@ class SlackServer:
     async def _serve_response(self, request: web.Request) -> web.Response:
         name, sent = request.match_info["id"], await request.json()
         self.calls.append(Call("response_url", sent, time.monotonic()))
-        fault = self.faults.next("response_url", sent)
+        fault = self.faults.next("response_url")
         status, answer = 500, {"ok": False, "error": "internal_error"}
         if fault is None or fault.takes_effect:
             status, answer = self._answer_response(name, sent)

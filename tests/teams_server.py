@@ -29,7 +29,8 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, web
 
-from tests.teams_tokens import Fault, Faults, Identity, Minter
+from tests.faults import Fault, Faults
+from tests.teams_tokens import Identity, Minter
 
 Json = dict[str, Any]
 Clock = Callable[[], float]

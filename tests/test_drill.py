@@ -47,6 +47,20 @@ def test_a_document_gets_the_newest_table_between_its_marks(tmp_path: Path) -> N
     assert told == f"before\n\n{BEGIN}\n\nsaid again\n\n{table([KEPT])}\n\n{END}\n\nafter\n"
 
 
+def test_some_faults_replace_their_own_lines_only(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    into(document, [KEPT, broken()], "two rows")
+    mended = Row("disk full", "no byte left", "NOT recorded is said", "well again")
+    new = Row("disk slow", "a second a page", "nothing lost", "lost 0")
+
+    into(document, [mended, new], "two more", some=True)
+
+    told = document.read_text(encoding="utf-8")
+    assert table([KEPT, mended, new]) in told
+    assert told.startswith(f"{BEGIN}\n\ntwo rows\n\nAgain: two more\n\n|")
+
+
 def test_a_document_without_marks_stays_as_it_is(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text("no marks", encoding="utf-8")

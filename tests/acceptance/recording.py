@@ -56,7 +56,7 @@ class RecordingChat:
 
     async def arrives(self, to: str, count: int = 1) -> Card:
         """Wait until so many cards have come to an address; returns the newest."""
-        async with asyncio.timeout(15), self._news:
+        async with asyncio.timeout(30), self._news:
             await self._news.wait_for(lambda: len(self.cards(to)) >= count)
         return self.cards(to)[-1]
 

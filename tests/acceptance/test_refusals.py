@@ -24,6 +24,7 @@ from tests.acceptance.test_slack_story import SlackWorld
 from tests.acceptance.test_slack_story import connected as to_slack
 from tests.acceptance.test_teams_story import TeamsWorld, person
 from tests.acceptance.test_teams_story import connected as to_teams
+from tests.conftest import SqliteFiles
 from tests.fakes import CountingIds
 from tests.process.bot import DIRECTORY
 
@@ -59,9 +60,8 @@ FINAL = 403
 
 
 @pytest.fixture
-async def file(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database.open(f"sqlite:///{tmp_path}/echelon.db", CountingIds())
-    await database.migrate()
+async def file(files: SqliteFiles, tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database.open(await files.migrated(tmp_path / "echelon.db"), CountingIds())
     yield database
     await database.close()
 
@@ -109,7 +109,7 @@ def test_every_documented_error_of_slack_is_in_the_table() -> None:
 @pytest.mark.parametrize("codes", some(POSTING), ids=lambda codes: codes[0])
 async def test_an_error_of_slack_to_a_ping_stands_in_the_history(slack: SlackWorld, codes: list[str]) -> None:
     for number, code in enumerate(codes, start=1):
-        slack.slack.faults.always("chat.postMessage", error=code)
+        slack.slack.faults.always("chat.postMessage", code=code)
         await slack.types("checkout fails")
         await slack.forward(minutes=8)
         await slack.forward(minutes=8)
@@ -124,7 +124,7 @@ async def test_an_error_of_slack_to_a_ping_stands_in_the_history(slack: SlackWor
 
 
 async def test_once_slack_takes_messages_again_somebody_hears(slack: SlackWorld) -> None:
-    slack.slack.faults.always("chat.postMessage", error="is_archived")
+    slack.slack.faults.always("chat.postMessage", code="is_archived")
     await slack.types("checkout fails")
     slack.slack.faults.clear()
 
@@ -140,7 +140,7 @@ async def test_once_slack_takes_messages_again_somebody_hears(slack: SlackWorld)
 async def test_an_error_of_slack_to_an_edit_keeps_nobody_from_hearing(slack: SlackWorld, codes: list[str]) -> None:
     for number, code in enumerate(codes, start=1):
         await slack.types("checkout fails")
-        slack.slack.faults.always("chat.update", error=code)
+        slack.slack.faults.always("chat.update", code=code)
 
         await slack.clicks(slack.root("UREP"), "Acknowledge", user="UREP")
         await slack.types(f"resolve ESC-{number} restarted", user="UREP")

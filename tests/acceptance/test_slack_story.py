@@ -17,10 +17,9 @@ from bot.readers import Readers
 from bot.state import Escalation
 from matrix.directory_file import load_directory
 from matrix.fixed import FixedDirectories
-from matrix.shelf import MatrixShelf
 from scheduler.engine import Engine
 from storage.database import Database
-from tests.acceptance.world import FRIDAY
+from tests.acceptance.world import FRIDAY, a_shelf
 from tests.fakes import CountingIds, FakeClock
 from tests.process.bot import DIRECTORY, people_the_workspace
 from tests.slack_server import Door, Message, SlackServer
@@ -110,7 +109,7 @@ class Connection:
         await self._people.load()
         directories = FixedDirectories(self._directory, self._people.members)
         readers = Readers(directories, self._people)
-        client = web_client(slack.bot_token, base_url=slack.base_url, timeout=2)
+        client = web_client(slack.bot_token, base_url=slack.base_url, timeout=10)
         secret = {"signing_secret": slack.signing_secret} if self._mode == "http" else {"app_token": slack.app_token}
         line = SlackLine(
             client=client, access=Access(**secret), directory=directories.current, names=readers.name, clock=clock
@@ -119,7 +118,7 @@ class Connection:
             store=self._database,
             clock=clock,
             ids=CountingIds("0192"),
-            plans=MatrixShelf.open(),
+            plans=a_shelf(),
             people=self._people,
             directories=directories,
             readers=readers,
@@ -140,7 +139,7 @@ class Connection:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await line.ready() == "connecting":
                 await asyncio.sleep(0.01)
         return slack.http_door(f"http://127.0.0.1:{port}/slack/events")

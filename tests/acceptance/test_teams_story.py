@@ -17,10 +17,9 @@ from bot.readers import Readers
 from bot.state import Escalation
 from matrix.directory_file import load_directory
 from matrix.fixed import FixedDirectories
-from matrix.shelf import MatrixShelf
 from scheduler.engine import Engine
 from storage.database import Database
-from tests.acceptance.world import FRIDAY
+from tests.acceptance.world import FRIDAY, a_shelf
 from tests.fakes import CountingIds, FakeClock
 from tests.process.bot import people_the_workspace, until
 from tests.slack_server import SlackServer
@@ -143,7 +142,7 @@ async def connected(stack: AsyncExitStack, database: Database, slack_levels: int
         references=conversations,
         clock=clock,
     )
-    client = web_client(slack.bot_token, base_url=slack.base_url, timeout=2)
+    client = web_client(slack.bot_token, base_url=slack.base_url, timeout=10)
     access = Access(app_token=slack.app_token)
     slack_line = SlackLine(client=client, access=access, directory=directories.current, names=readers.name, clock=clock)
     lines = {"teams": line, "slack": slack_line}
@@ -151,7 +150,7 @@ async def connected(stack: AsyncExitStack, database: Database, slack_levels: int
         store=database,
         clock=clock,
         ids=CountingIds("0192"),
-        plans=MatrixShelf.open(),
+        plans=a_shelf(),
         people=people,
         directories=directories,
         readers=readers,
@@ -170,7 +169,7 @@ async def connected(stack: AsyncExitStack, database: Database, slack_levels: int
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await line.ready() != "ok":
             await asyncio.sleep(0.01)
     if slack_levels:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
+from functools import cache
 from itertools import count
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -26,6 +27,7 @@ from bot.readers import Readers
 from bot.rich import Rich
 from bot.signals import Signals
 from bot.state import Escalation
+from matrix.builtin import builtin_matrix, builtin_names
 from matrix.fixed import FixedDirectories
 from matrix.loader import load_matrix
 from matrix.shelf import MatrixShelf
@@ -78,6 +80,13 @@ def a_directory(**changes: object) -> Directory:
         channels={Address("chat:#projects"): ChannelSettings(matrix="project-matrix")},
     )
     return replace(directory, **changes)  # type: ignore[arg-type]
+
+
+@cache
+def a_shelf(**matrices: str) -> MatrixShelf:
+    """The built-in matrices and `matrices`, name → YAML, which win. Read once: that takes longer than most stories."""
+    builtin = [builtin_matrix(name) for name in builtin_names()]
+    return MatrixShelf([*builtin, *(load_matrix(text, f"{name}.yaml") for name, text in matrices.items())])
 
 
 @dataclass
@@ -163,7 +172,8 @@ class World:
 
     async def ticks(self) -> None:
         """All that is due happens, and all that it led to is delivered."""
-        while await self.engine.timers.sweep() + await self.engine.pump.drain():
+        await self.engine.timers.sweep()
+        while await self.engine.pump.drain() and await self.engine.timers.sweep():
             pass
 
     # What there is
@@ -199,10 +209,6 @@ async def built_world(
     With `bells`, APScheduler takes part; the caller stops it.
     """
     clock, chat = clock or FakeClock(at), chat or RecordingChat()
-    shelf = MatrixShelf.open()
-    if matrices:
-        own = [load_matrix(text, f"{name}.yaml") for name, text in matrices.items()]
-        shelf = MatrixShelf([*(shelf.matrix(name) for name in shelf.names()), *own])
     directories = FixedDirectories(directory or a_directory())
     people = database.people(WorkspaceId("acme"))
     await people.load()
@@ -210,7 +216,7 @@ async def built_world(
         store=database,
         clock=clock,
         ids=ids or CountingIds("e"),
-        plans=shelf,
+        plans=a_shelf(**matrices or {}),
         people=people,
         directories=directories,
         readers=Readers(directories, people),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,9 +26,10 @@ from bot.errors import StoreUnavailable
 from bot.readers import Readers
 from matrix.directory_file import read_directory
 from matrix.fixed import FixedDirectories
-from matrix.shelf import MatrixShelf
 from scheduler.engine import Engine
 from storage.database import Database
+from tests.acceptance.world import a_shelf
+from tests.conftest import SqliteFiles
 from tests.fakes import CountingIds
 
 FRIDAY = datetime(2026, 11, 20, 14, 0, tzinfo=ZoneInfo("Europe/Paris"))
@@ -83,27 +83,15 @@ class Page:
             pass
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database without rows, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "echelon.db"
-
-    async def migrate() -> None:
-        database = Database.open(f"sqlite:///{path}", CountingIds())
-        await database.migrate()
-        await database.close()
-
-    asyncio.run(migrate())
-    return path
-
-
 @pytest.fixture
-async def page(tmp_path: Path, empty_database: Path) -> AsyncIterator[Page]:
+async def page(tmp_path: Path, files: SqliteFiles) -> AsyncIterator[Page]:
     """The demo at 14:00 on a Friday; the real core on SQLite, carried on by hand."""
-    copyfile(empty_database, tmp_path / "echelon.db")
     directory = read_directory(DIRECTORY_FILE).directory
-    clock, ids, plans = MovableClock(FRIDAY, seconds=lambda: 0.0), CountingIds(), MatrixShelf.open()
-    database, directories = Database.open(f"sqlite:///{tmp_path}/echelon.db", ids), FixedDirectories(directory)
+    clock, ids, plans = MovableClock(FRIDAY, seconds=lambda: 0.0), CountingIds(), a_shelf()
+    database, directories = (
+        Database.open(await files.migrated(tmp_path / "echelon.db"), ids),
+        FixedDirectories(directory),
+    )
     people = database.people(directory.workspace)
     await people.load()
     readers = Readers(directories, people)
@@ -403,7 +391,7 @@ async def read_events(answer: ClientResponse, until: Callable[[list[Json]], bool
     """Events of a stream, as {id, event, data}, until there are enough."""
     events: list[Json] = []
     current: Json = {}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not until(events):
             line = (await answer.content.readline()).decode().rstrip("\n")
             if line:

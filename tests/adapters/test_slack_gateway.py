@@ -111,7 +111,7 @@ async def test_a_message_arrives_with_its_reference(slack: SlackServer, chat: Sl
 
 
 async def test_a_message_without_a_link_is_a_message(slack: SlackServer, chat: SlackChat):
-    slack.faults.once("chat.getPermalink", error="internal_error")
+    slack.faults.once("chat.getPermalink", code="internal_error")
 
     assert (await chat.post(C1, HELLO, key="k1")).link is None
 
@@ -140,7 +140,7 @@ OTHERS = sorted(set(VERDICTS) - set(REFUSALS) - set(RENDERING))
 
 @pytest.mark.parametrize("code", REFUSALS)
 async def test_a_place_that_never_will_is_refused(slack: SlackServer, chat: SlackChat, code: str):
-    slack.faults.once("chat.postMessage", error=code)
+    slack.faults.once("chat.postMessage", code=code)
 
     error = await failing(chat)
 
@@ -149,8 +149,8 @@ async def test_a_place_that_never_will_is_refused(slack: SlackServer, chat: Slac
 
 @pytest.mark.parametrize("code", RENDERING)
 async def test_blocks_that_slack_does_not_like_become_a_plain_line(slack: SlackServer, chat: SlackChat, code: str):
-    slack.faults.once("chat.postMessage", error=code)
-    slack.faults.once("chat.update", error=code)
+    slack.faults.once("chat.postMessage", code=code)
+    slack.faults.once("chat.update", code=code)
 
     ref = await chat.post(C1, HELLO, key="k1")
     await chat.edit(ref, Line(EN, ("resolved",), "resolved in plain"))
@@ -161,7 +161,7 @@ async def test_blocks_that_slack_does_not_like_become_a_plain_line(slack: SlackS
 
 @pytest.mark.parametrize("code", [*OTHERS, "an_error_of_next_year"])
 async def test_what_may_pass_is_tried_again(slack: SlackServer, chat: SlackChat, code: str):
-    slack.faults.once("chat.postMessage", error=code)
+    slack.faults.once("chat.postMessage", code=code)
 
     error = await failing(chat)
 
@@ -351,7 +351,7 @@ async def test_slack_says_who_somebody_is(slack: SlackServer, somebody: SlackPeo
 
 
 async def test_when_slack_does_not_say_the_request_decides(slack: SlackServer, somebody: SlackPeople):
-    slack.faults.always("users.info", error="internal_error")
+    slack.faults.always("users.info", code="internal_error")
 
     assert (await somebody.actor("U1", team="T1")).standing is Standing.MEMBER
     assert (await somebody.actor("U1", team="T2")).standing is Standing.FOREIGN

@@ -105,7 +105,7 @@ def a_directory(*owners: str, group: str = "S1", channel: str = "C1") -> Directo
 
 
 async def found(slack: SlackServer, directory: Directory, *, bot: str = "", app: str | None = None) -> list[str]:
-    client = web_client(bot or slack.bot_token, base_url=slack.base_url, timeout=2)
+    client = web_client(bot or slack.bot_token, base_url=slack.base_url, timeout=10)
     asked = checks.problems(client, directory, app_token=slack.app_token if app is None else app, **TOKENS)
     return [str(problem) async for problem in asked]
 
@@ -157,19 +157,19 @@ async def test_tokens_of_the_wrong_kind_are_told_apart(slack: SlackServer):
     assert sentence.startswith("ECHELON_SLACK_APP_TOKEN: ")
     assert "xapp-nonsense" not in sentence
 
-    slack.faults.once("apps.connections.open", error="missing_scope")
+    slack.faults.once("apps.connections.open", code="missing_scope")
     (sentence,) = await found(slack, a_directory("U1"))
     assert "connections:write" in sentence
 
 
 async def test_over_http_no_app_token_is_needed(slack: SlackServer):
-    client = web_client(slack.bot_token, base_url=slack.base_url, timeout=2)
+    client = web_client(slack.bot_token, base_url=slack.base_url, timeout=10)
 
     assert [one async for one in checks.problems(client, a_directory("U1"), token="T")] == []
     assert slack.count("apps.connections.open") == 0
 
 
 async def test_what_could_not_be_checked_is_said(slack: SlackServer):
-    slack.faults.always("users.info", error="internal_error")
+    slack.faults.always("users.info", code="internal_error")
 
     assert await found(slack, a_directory("U1")) == ["roles.support.owners: could not be checked: internal_error"]

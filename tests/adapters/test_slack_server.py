@@ -118,7 +118,7 @@ async def sockets(slack: SlackServer, app: AsyncApp) -> AsyncIterator[Door]:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -335,7 +335,7 @@ async def test_a_call_that_hangs_ends_by_the_clients_own_patience(slack: SlackSe
 
 async def test_a_fault_may_hold_for_one_channel_for_good(slack: SlackServer, client: AsyncWebClient):
     slack.channel("C9", name="doomed")
-    slack.faults.always("chat.postMessage", error="is_archived", channel="C9")
+    slack.faults.always("chat.postMessage", code="is_archived", to="C9")
 
     assert await error_of(client.chat_postMessage(channel="C9", text="x")) == "is_archived"
     assert await error_of(client.chat_postMessage(channel="C9", text="x")) == "is_archived"

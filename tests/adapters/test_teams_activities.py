@@ -385,7 +385,7 @@ async def test_a_press_is_answered_beside_the_card(office: Office) -> None:
     text = "application/vnd.microsoft.activity.message"
     assert ack.body == {"statusCode": 200, "type": text, "value": "ESC-1 is yours, Ada Lovelace."}
     assert office.reception.calls == [("pressed", actor(ADA, ROOM), "acknowledge", str(SUBJECT))]
-    assert ack.seconds < 2
+    assert ack.seconds < 10
 
 
 async def test_a_client_without_execute_is_answered_in_private(office: Office) -> None:
@@ -448,7 +448,7 @@ async def opened(office: Office, user: str = ADA) -> Any:
     office.reception.answers["pressed"] = Reply(EN, form=FORM)
     ack = await office.door.task_fetch(await posted(office), "Add a note…", user)
     assert ack.form is not None
-    assert ack.seconds < 2
+    assert ack.seconds < 10
     return ack.form
 
 
@@ -623,7 +623,7 @@ async def test_a_roster_that_cannot_be_read_costs_a_second_at_most(office: Offic
 
     ack = await office.door.direct_message("list", ADA)
 
-    assert ack.seconds < 2
+    assert ack.seconds < 5
     assert office.reception.calls[0][1] == actor(ADA)
 
 

@@ -323,7 +323,7 @@ async def test_a_slow_body_is_not_waited_for(clock: FakeClock) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
     writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
     try:
-        first = await asyncio.wait_for(reader.readline(), 3)
+        first = await asyncio.wait_for(reader.readline(), 30)
     finally:
         writer.close()
         await runner.cleanup()

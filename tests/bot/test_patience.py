@@ -129,6 +129,6 @@ async def test_the_work_for_a_request_knows_its_name() -> None:
 
 async def settled(truth: object) -> None:
     """A few turns of the loop, until it holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not truth():  # type: ignore[operator]
             await asyncio.sleep(0)

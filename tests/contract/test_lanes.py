@@ -1,6 +1,7 @@
 """One sender per place over all processes: what two outboxes on one database promise each other."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from bot.effects import Effect, Errand
 from storage.database import Database
 from storage.lanes import LEASE
 from storage.outbox import SqlOutbox
-from storage.tables import outbox
-from tests.builders import BOB
+from storage.tables import lanes, outbox
+from storage.transaction import Transaction
+from tests.builders import BOB, CAROL
 from tests.carrying import a_message, another_process, delivered, held, leased, sends
 from tests.fakes import NINE
 
@@ -132,3 +134,37 @@ async def test_a_place_where_the_version_before_is_sending_is_left_alone(databas
 
     assert await leased(box) == []
     assert len(await leased(box, NINE + LEASE)) == 1
+
+
+@pytest.fixture
+async def elsewhere(database: Database) -> AsyncIterator[Transaction]:
+    """The transaction of a process that stands still in the middle of it; only a server lets others write meanwhile."""
+    if database.alone:
+        pytest.skip("one writer at a time: nobody can stand still in the middle of a transaction and let others write")
+    async with database.writing() as standing_still:
+        yield standing_still
+
+
+async def test_a_locked_lane_does_not_keep_the_others_waiting(database, box, elsewhere):
+    await sends(database, *[TELL] * 2, Effect(Errand.TELL, 1, CAROL))
+    for parcel in await leased(box):
+        await delivered(box, parcel, a_message(BOB, parcel.id))
+    await sends(database, Effect(Errand.TELL, 1, CAROL), number=2)
+    await elsewhere.run(update(lanes).where(lanes.c.place == BOB).values(open_at=NINE))
+
+    async with asyncio.timeout(5):  # a lock is waited for twice as long
+        loads = await box.lease(NINE, limit=9, busy=frozenset())
+
+    assert held(loads) == [(CAROL, 1)]
+
+
+async def test_a_locked_message_does_not_keep_the_others_waiting(database, box, elsewhere):
+    await sends(database, TELL, Effect(Errand.TELL, 1, CAROL))
+    await elsewhere.run(update(outbox).where(outbox.c.place == BOB).values(attempts=1))
+
+    async with asyncio.timeout(5):
+        loads = await box.lease(NINE, limit=9, busy=frozenset())
+
+    assert held(loads) == [(CAROL, 1)]
+    await elsewhere.commit()
+    assert held(await box.lease(NINE, limit=9, busy=frozenset())) == [(BOB, 1)], "its lane was given back"

@@ -41,7 +41,7 @@ async def demo(tmp_path: Path) -> AsyncIterator[str]:
         yield url
     finally:
         process.terminate()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             assert await process.wait() == 0, "the demo ends calmly"
 
 

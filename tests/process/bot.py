@@ -73,7 +73,7 @@ class Process:
     async def stopped(self) -> int:
         """SIGTERM, and the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             return await self.process.wait()
 
 
@@ -114,7 +114,7 @@ async def running(
                 await process.wait()
 
 
-async def until(truth: object, seconds: float = 20) -> None:
+async def until(truth: object, seconds: float = 40) -> None:
     """Wait until a condition (a callable without arguments) holds."""
     async with asyncio.timeout(seconds):
         while not truth():  # type: ignore[operator]

@@ -89,7 +89,7 @@ async def test_trouble_with_the_platforms_shows_no_secret(slack: SlackServer, tm
                     {"status": 500},
                     {"status": 502, "html": True},
                     {"drop": True},
-                    {"error": "invalid_auth"},
+                    {"code": "invalid_auth"},
                     {"delay": 0.1},
                 )
             ):

@@ -23,7 +23,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         move_in(world.slack)
         bot = await world.start()
         await bot.ready()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while await world.opens("broken thing", user="UOPENER1", channel="CROOM1") is None:
                 await asyncio.sleep(0.1)
             while not await world.notes(1, "seen", user="UOPENER1", channel="CROOM1"):

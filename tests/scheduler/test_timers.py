@@ -1,6 +1,7 @@
 """The engine at work in a real loop: bells that ring, bells that fail, a clock that steps."""
 
 import asyncio
+import selectors
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.errors import StoreUnavailable
 from bot.ports import Bell
+from bot.sweeping import Swept
 from scheduler.clock import SystemClock
 from scheduler.timers import Timers
 from scheduler.wiring import ApsBells
@@ -82,7 +85,7 @@ async def test_a_bell_rings_in_the_loop_and_the_same_name_can_be_armed_again_at_
     for _ in range(3):
         rung.clear()
         bells.arm([Bell("30s", clock.now() + timedelta(milliseconds=20))], afresh=False)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await rung.wait()
     assert bells.missed == 0
     bells.stop()
@@ -136,7 +139,7 @@ async def test_a_step_of_the_wall_clock_arms_every_bell_afresh(database: Databas
     timers = Timers(
         service=world.engine.service, archive=database.archive(), bells=bells, clock=clock, after=lambda: None
     )
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         tasks = [group.create_task(timers.run()), group.create_task(timers.guard())]
         await timers.idle()
         clock.wrong_by = step
@@ -200,7 +203,7 @@ async def test_bells_that_fail_stop_nothing(database: Database, caplog: pytest.L
 
 async def test_an_empty_sweep_rings_nothing(database: Database) -> None:
     world = await built_world(database, clock=SystemClock())
-    async with asyncio.timeout(10), world.engine.running():
+    async with asyncio.timeout(30), world.engine.running():
         await world.engine.timers.idle()
 
         assert not world.engine.timers.rung
@@ -244,7 +247,7 @@ async def test_a_sweep_that_waits_for_the_store_says_so_at_once_and_only_until_i
     timers = world.engine.timers
 
     async def says(trouble: bool) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while bool(timers.trouble) is not trouble:
                 timers.ring()
                 await asyncio.sleep(0.02)
@@ -265,3 +268,59 @@ async def test_a_sweep_that_waits_for_the_store_says_so_at_once_and_only_until_i
             mended.write(whole[4096:])
         await says(False)
     await database.close()
+
+
+class Leaps(selectors.DefaultSelector):
+    """Instead of waiting, it moves a clock of its own."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += timeout or 0.0
+        return super().select(0)
+
+
+class LeapingLoop(asyncio.SelectorEventLoop):
+    """A loop in which waiting takes no time."""
+
+    def __init__(self) -> None:
+        self.leaps = Leaps()
+        super().__init__(self.leaps)
+
+    def time(self) -> float:
+        return self.leaps.now
+
+
+class AwayUntil:
+    """A store that cannot be reached before an instant of the loop; `tried` holds when somebody tried."""
+
+    def __init__(self, back: float) -> None:
+        self.back, self.tried = back, list[float]()
+
+    async def sweep(self, limit: int) -> Swept:
+        self.tried.append(asyncio.get_running_loop().time())
+        if self.tried[-1] < self.back:
+            raise StoreUnavailable("away")
+        return Swept(0, 0)
+
+    async def bells(self) -> Sequence[Bell]:
+        return ()
+
+
+@pytest.mark.parametrize("away", [0.5, 7.0, 8.0, 61.7])
+def test_a_store_that_is_back_is_swept_within_two_seconds_however_long_it_was_away(
+    away: float, clock: FakeClock
+) -> None:
+    async def outage() -> list[float]:
+        store = AwayUntil(away)
+        timers = Timers(service=store, archive=store, bells=NotedBells(), clock=clock, after=lambda: None)  # type: ignore[arg-type]
+        task = asyncio.ensure_future(timers.run())
+        await timers.idle()
+        task.cancel()
+        return store.tried
+
+    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+        tried = runner.run(outage())
+
+    assert away <= tried[-1] <= away + 2.0
+    assert len(tried) < 8 + away

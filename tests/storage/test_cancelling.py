@@ -74,7 +74,7 @@ async def test_one_that_is_given_up_twice_while_it_waits_for_the_lock_leaves_the
 
     with suppress(asyncio.CancelledError):
         await waiting
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await unit(database, "second")
 
 

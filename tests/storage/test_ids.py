@@ -38,3 +38,16 @@ def test_all_that_is_not_time_or_kind_is_chance():
     changing = ~(always | never) & (1 << 128) - 1
     assert len(set(drawn)) == len(drawn)
     assert changing == 0xFFF << 64 | (1 << 62) - 1
+
+
+def test_ids_of_one_instant_sort_in_the_order_in_which_they_are_drawn_and_differ_by_chance():
+    clock = FakeClock()
+    instant = RandomIds(clock).at_once()
+    drawn = [instant.new() for _ in range(10_000)]
+    numbers = [UUID(one) for one in drawn]
+
+    assert drawn == sorted(drawn)
+    assert {(number.version, number.variant) for number in numbers} == {(7, RFC_4122)}
+    assert len({number.int & (1 << 62) - 1 for number in numbers}) == len(drawn)
+    assert numbers[0].int >> 80 == int(clock.now().timestamp() * 1000)
+    assert numbers[-1].int >> 80 == int(clock.now().timestamp() * 1000) + 2

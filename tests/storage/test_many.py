@@ -117,3 +117,48 @@ async def test_what_the_statement_says_itself_counts_for_every_row(opened: Datab
 async def test_no_rows_ask_nothing_of_the_database(opened: Database) -> None:
     async with opened.writing() as writing:
         assert await writing.run_many(SEND, []) == 0
+
+
+MOVE = Many(update(outbox).where(outbox.c.id == bindparam("which")).values(level=bindparam("new_level")))
+
+
+async def test_several_statements_are_carried_out_in_their_order_and_the_first_one_is_counted(opened: Database) -> None:
+    sent = [parcel(number) for number in range(3)]
+    async with opened.writing() as writing:
+        added = await writing.run_all([(SEND, sent), (MOVE, [{"which": "p0001", "new_level": 7}])])
+        moved = await writing.run_all([(MOVE, [{"which": "p0002", "new_level": 8}]), (SEND, [parcel(9)])])
+        await writing.commit()
+
+    assert [(row["id"], row["level"]) for row in await stored(opened)] == [
+        ("p0000", 1),
+        ("p0001", 7),
+        ("p0002", 8),
+        ("p0009", 1),
+    ]
+    assert (added, moved) in {(3, 1), (-1, -1)}
+
+
+async def test_one_of_several_statements_that_is_refused_undoes_all_of_them(opened: Database) -> None:
+    async with opened.writing() as writing:
+        with pytest.raises(Conflict):
+            await writing.run_all([(SEND, [parcel(1)]), (SEND, [parcel(2), parcel(2)])])
+
+    assert await stored(opened) == []
+
+
+async def test_several_statements_without_rows_ask_nothing_of_the_database(opened: Database) -> None:
+    async with opened.writing() as writing:
+        assert await writing.run_all([(SEND, []), (MOVE, [])]) == 0
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_work_of_one_statement_is_done_like_any_other(opened: Database, number: int) -> None:
+    """A card that is drawn again changes one row of the state and nothing else."""
+    async with opened.writing() as writing:
+        await writing.run_all([(SEND, [parcel(nth) for nth in range(number)]), (MOVE, [])])
+        moved = await writing.run_all([(MOVE, [{"which": "p0000", "new_level": 7}]), (SEND, [])])
+        await writing.run_all([(SEND, []), (MOVE, [{"which": "p0000", "new_level": 8}])])
+        await writing.commit()
+
+    assert moved in {1, -1}
+    assert [row["level"] for row in await stored(opened)] == [8, 1][:number]

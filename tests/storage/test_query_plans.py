@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Select, select, text
 
-from storage import parcels, seeks
+from storage import lanes, parcels, seeks
 from storage.archive import open_ones
 from storage.database import Database
 from storage.record import STORED
@@ -30,6 +30,10 @@ QUESTIONS = {
     "the edits that wait": parcels.WAITING_EDITS.params(ids=["a", "b", "c"]),
     "the next open ones": open_ones(WORKSPACE, None, 20),
     "the open ones of a person": open_ones(WORKSPACE, BOB, 20),
+    "what each place is to get next": lanes.TOPS.params(now=NINE, limit=200, busy=["local:busy"]),
+    "what has no place yet": lanes.NAMELESS.params(now=NINE, limit=200),
+    "what a place is told together": lanes.GATHERED.params(now=NINE, led_by=["a", "b"]),
+    "a bundle that may have arrived": lanes.SAME_BUNDLE.params(now=NINE, at=BOB, name="a"),
     "a history": select(ledger).where(ledger.c.escalation == "esc000001").order_by(ledger.c.seq),
 }
 
