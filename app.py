@@ -70,7 +70,7 @@ from scheduler.auditor import Rounds
 from scheduler.calendar import BusinessCalendar
 from scheduler.clock import SharedClock, SystemClock
 from scheduler.engine import Engine
-from scheduler.memory import settle as settle_memory
+from scheduler.process import settle
 from scheduler.refresh import LOCKS_SECONDS, Load, keep_fresh
 from scheduler.watchdog import Watchdog
 from scheduler.wiring import ApsBells
@@ -224,7 +224,7 @@ async def run(settings: Settings) -> None:
         )
         failpoint("app.listening")
         try:
-            settle_memory()
+            settle()
             async with engine.running():
                 heard = [line.run(engine.reception, people) for line in lines.values()]
                 await until_stopped(

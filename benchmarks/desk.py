@@ -22,7 +22,7 @@ from matrix.fixed import FixedDirectories
 from scheduler.calendar import BusinessCalendar
 from scheduler.clock import SystemClock
 from scheduler.engine import Engine
-from scheduler.memory import settle as settle_memory
+from scheduler.process import settle
 from scheduler.wiring import ApsBells
 from storage.database import Database
 from storage.ids import RandomIds
@@ -113,7 +113,7 @@ async def desk(
             ring=ApsBells if bells else None,
             pace=pace,
         )
-        settle_memory()
+        settle()
         yield database, engine
     finally:
         await database.close()

@@ -14,7 +14,7 @@ from bot.ports import Bell
 from bot.state import Escalation, EscalationId
 from storage import ledger as books
 from storage import seeks
-from storage.record import STORED, PlanShelf
+from storage.record import BY_ID, BY_NUMBER, STORED, PlanShelf
 from storage.tables import OPEN, escalations, involved, ledger, messages
 from storage.transaction import Transaction
 
@@ -30,10 +30,10 @@ class SqlArchive:
         self._plans = plans
 
     async def get(self, workspace: WorkspaceId, id: EscalationId) -> Escalation:
-        return await self._one(STORED.where(E.workspace == workspace, E.id == id), given="")
+        return await self._one(BY_ID, {"of": workspace, "which": id}, given="")
 
     async def by_number(self, workspace: WorkspaceId, number: int) -> Escalation:
-        return await self._one(STORED.where(E.workspace == workspace, E.number == number), given=number)
+        return await self._one(BY_NUMBER, {"of": workspace, "which": number}, given=number)
 
     async def ledger(self, id: EscalationId) -> Sequence[LedgerRow]:
         read = (books.read(row) for row in await self._rows(_of(id)))
@@ -72,9 +72,11 @@ class SqlArchive:
         async with self._reading() as reading:
             return await seeks.earliest_due(reading)
 
-    async def _one(self, query: Select[*tuple[Any, ...]], *, given: int | str) -> Escalation:
+    async def _one(
+        self, query: Select[*tuple[Any, ...]], which: dict[str, int | str], *, given: int | str
+    ) -> Escalation:
         async with self._reading() as reading:
-            row = (await reading.run(query)).mappings().one_or_none()
+            row = (await reading.run(query, which)).mappings().one_or_none()
             if row is None:
                 raise NotFound("not_found", given=given)
             return await self._plans.decode_one(reading, row)

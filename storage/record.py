@@ -20,6 +20,9 @@ E = escalations.c
 STORED = select(E.workspace, E.id, E.version, E.ledger_seq, E.ledger_head, E.plan, E.state)
 """What a value is read from; the other columns only say the same again, for searching."""
 
+BY_ID = STORED.where(E.workspace == bindparam("of"), E.id == bindparam("which"))
+BY_NUMBER = STORED.where(E.workspace == bindparam("of"), E.number == bindparam("which"))
+
 MISSING = select(plans.c.digest, plans.c.body).where(
     plans.c.workspace.in_(bindparam("workspaces", expanding=True)),
     plans.c.digest.in_(bindparam("digests", expanding=True)),

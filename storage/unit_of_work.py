@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, insert, or_, select, update
+from sqlalchemy import Executable, RowMapping, Select, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.delivery import NOTED_WHEN_DELIVERED, Parcel
@@ -23,10 +23,10 @@ from storage import ledger as books
 from storage.ledger import Book
 from storage.many import Many
 from storage.marks import FAILED, end, not_delivered
-from storage.record import STORED, PlanShelf, columns, people_of
+from storage.record import BY_ID, BY_NUMBER, STORED, PlanShelf, columns, people_of
 from storage.seeks import due_levels
 from storage.tables import DUE, counters, escalations, involved, ledger, outbox, requests
-from storage.transaction import Transaction
+from storage.transaction import Transaction, Upsert
 
 E = escalations.c
 PARKED_AT_MOST = 60
@@ -53,6 +53,23 @@ JOIN = Many(
 )
 NOT_OVER = ("pending", "done")
 
+THIS, THIS_NUMBER = BY_ID.with_for_update(), BY_NUMBER.with_for_update()
+SEEN = select(requests.c.escalation).where(
+    requests.c.workspace == bindparam("of"), requests.c.request == bindparam("which")
+)
+REMEMBER = insert(requests)
+
+
+def _next(first: Upsert) -> Executable:
+    """The number after the last one of a workspace; the first one is 1."""
+    counted = first.values(workspace=bindparam("workspace"), last_number=1).on_conflict_do_update(
+        index_elements=["workspace"], set_={"last_number": counters.c.last_number + 1}
+    )
+    return counted.returning(counters.c.last_number)
+
+
+NEXT_IN_FILE, NEXT_ON_SERVER = _next(sqlite.insert(counters)), _next(postgresql.insert(counters))
+
 
 class SqlUnitOfWork:
     """`bot.ports.UnitOfWork` on a transaction that may write."""
@@ -66,17 +83,14 @@ class SqlUnitOfWork:
         self._kept: set[tuple[str, str]] = set()
 
     async def get(self, workspace: WorkspaceId, id: EscalationId) -> Escalation:
-        return await self._one(STORED.where(E.workspace == workspace, E.id == id), given="")
+        return await self._one(THIS, {"of": workspace, "which": id}, given="")
 
     async def by_number(self, workspace: WorkspaceId, number: int) -> Escalation:
-        return await self._one(STORED.where(E.workspace == workspace, E.number == number), given=number)
+        return await self._one(THIS_NUMBER, {"of": workspace, "which": number}, given=number)
 
     async def next_number(self, workspace: WorkspaceId) -> int:
-        first = self._writing.insert(counters).values(workspace=workspace, last_number=1)
-        following = first.on_conflict_do_update(
-            index_elements=["workspace"], set_={"last_number": counters.c.last_number + 1}
-        )
-        number = (await self._writing.run(following.returning(counters.c.last_number))).scalar_one()
+        statement = NEXT_IN_FILE if self._writing.sqlite else NEXT_ON_SERVER
+        number: int = (await self._writing.run(statement, {"workspace": workspace})).scalar_one()
         failpoint("unit.after_number")
         return number
 
@@ -128,12 +142,11 @@ class SqlUnitOfWork:
         return until
 
     async def seen(self, workspace: WorkspaceId, request: str) -> EscalationId | None:
-        mine = (requests.c.workspace == workspace) & (requests.c.request == request)
-        found = (await self._writing.run(select(requests.c.escalation).where(mine))).scalar_one_or_none()
+        found = (await self._writing.run(SEEN, {"of": workspace, "which": request})).scalar_one_or_none()
         return EscalationId(found) if found is not None else None
 
     async def remember(self, workspace: WorkspaceId, request: str, id: EscalationId) -> None:
-        await self._writing.run(insert(requests), {"workspace": workspace, "request": request, "escalation": id})
+        await self._writing.run(REMEMBER, {"workspace": workspace, "request": request, "escalation": id})
         failpoint("unit.after_request")
 
     async def undeliverable(
@@ -162,8 +175,10 @@ class SqlUnitOfWork:
 
     # Reading
 
-    async def _one(self, query: Select[*tuple[Any, ...]], *, given: int | str) -> Escalation:
-        row = (await self._writing.run(query.with_for_update())).mappings().one_or_none()
+    async def _one(
+        self, query: Select[*tuple[Any, ...]], which: dict[str, int | str], *, given: int | str
+    ) -> Escalation:
+        row = (await self._writing.run(query, which)).mappings().one_or_none()
         if row is None:
             raise NotFound("not_found", given=given)
         escalation = await self._plans.decode_one(self._writing, row)
@@ -207,8 +222,7 @@ class SqlUnitOfWork:
     async def _hold_all(self, values: Iterable[Escalation]) -> None:
         for value in values:
             if value.id not in self._held:
-                mine = (E.workspace == value.workspace) & (E.id == value.id)
-                for row in await self._writing.rows(STORED.where(mine).with_for_update()):
+                for row in await self._writing.rows(THIS, {"of": value.workspace, "which": value.id}):
                     self._held[value.id] = row
 
     async def _plan_of(self, new: Escalation, held: RowMapping) -> str:
