@@ -21,7 +21,7 @@ STEPS = 100
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help demo run doctor test guard machine slow drill look bench check format lock migrate clean
+.PHONY: help demo run doctor product test guard machine slow drill look bench check format lock migrate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,10 @@ run: $(PRODUCT) ## Run the bot for real, with the settings of the environment (E
 
 doctor: $(PRODUCT) ## Say everything that is wrong with settings and files; ARGS=--live asks Slack, too
 	@$(PY) app.py check $(ARGS)
+
+product: ## Does it start with nothing but its own requirements? Tried in an environment that is thrown away
+	@place=`mktemp -d`; trap 'rm -rf "$$place"' EXIT; trap 'exit 130' INT TERM; \
+	$(MAKE) --no-print-directory doctor VENV="$$place/venv" ARGS=--help
 
 test: $(TOOLS) ## Run the tests, all but those that need a browser
 	@$(PY) -m pytest $(WORKERS) $(PYTEST_ARGS)

@@ -162,7 +162,7 @@ async def locked_many(writing: Transaction, wanted: Iterable[tuple[WorkspaceId, 
     return books
 
 
-TELL = Many(insert(ledger))
+TELL = Many(insert(ledger), into=ledger.name)
 NOTED = Many(
     update(escalations)
     .where(escalations.c.workspace == bindparam("of"), escalations.c.id == bindparam("which"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 
-from sqlalchemy import RowMapping, bindparam, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, or_, select, update
 
 from bot.delivery import (
     CARDS,
@@ -66,7 +66,6 @@ ELSEWHERE = Many(
     .values(place=bindparam("there"), tried=bindparam("refusing"), not_before=bindparam("until"))
     .values(RELEASED | {"attempts": 0, "uncertain": False, "bundle": None})
 )
-EDIT = Many(insert(outbox))
 CARD = (M.escalation == bindparam("of")) & (M.place == bindparam("in_place")) & (M.message == bindparam("shown"))
 NEWER = M.drawn_version < bindparam("drawn")
 REDRAWN = Many(update(messages).where(CARD, NEWER).values(drawn_version=bindparam("drawn")))
@@ -271,7 +270,7 @@ async def _ask_for_edits(
         due = set(cards.to_edit(id))
         refs = dict.fromkeys([*outdated.cards.get(id, ()), *older])
         rows += [parcels.edit_row(known[id], ref, at=at, ids=ids) for ref in refs if ref in due]
-    await writing.run_many(EDIT, rows)
+    await writing.run_many(parcels.SEND, rows)
 
 
 async def end(writing: Transaction, parcel: Parcel, status: str, at: datetime) -> bool:

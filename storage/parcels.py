@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, select, update
+from sqlalchemy import RowMapping, bindparam, insert, select, update
 
 from bot.delivery import MessageRef, Parcel, ParcelId, SentCard
 from bot.directory import Address, WorkspaceId
@@ -15,6 +15,7 @@ from bot.state import Escalation, EscalationId
 from storage import codec
 from storage.among import among
 from storage.ledger import Book
+from storage.many import Many
 from storage.tables import EDITS, messages, outbox
 from storage.transaction import Transaction
 
@@ -25,7 +26,8 @@ LEASED = outbox.c.lease_until.is_not(None).label("leased")
 WAITING_EDITS = select(outbox.c.escalation, outbox.c.target, LEASED).where(among(outbox.c.escalation, "ids"), EDITS)
 """With those that are under way: a condition on the lease would lead a server to the index of all that is free."""
 
-RENEW_EDITS = (
+SEND = Many(insert(outbox), into=outbox.name)
+RENEW_EDITS = Many(
     update(outbox)
     .where(outbox.c.escalation == bindparam("renewed"), REDRAWN)
     .values(entry=bindparam("new_entry"), level=bindparam("new_level"), effect=bindparam("new_effect"))

@@ -25,7 +25,7 @@ from storage.many import Many
 from storage.marks import FAILED, end, not_delivered
 from storage.record import BY_ID, BY_NUMBER, STORED, PlanShelf, columns, people_of
 from storage.seeks import due_levels
-from storage.tables import DUE, counters, escalations, involved, ledger, outbox, requests
+from storage.tables import DUE, counters, escalations, involved, outbox, requests
 from storage.transaction import Transaction, Upsert
 
 E = escalations.c
@@ -44,9 +44,6 @@ SAVE = Many(
     .values(ledger_seq=bindparam("seq"), ledger_head=bindparam("head"), parked=0)
 )
 BEGIN = Many(insert(escalations))
-TELL = Many(insert(ledger), into=ledger.name)
-RENEW = Many(parcels.RENEW_EDITS)
-SEND = Many(insert(outbox), into=outbox.name)
 JOIN = Many(
     sqlite.insert(involved).on_conflict_do_nothing(),
     postgresql=postgresql.insert(involved).on_conflict_do_nothing(),
@@ -254,7 +251,7 @@ class SqlUnitOfWork:
             for _, new in saved
             for person in sorted(people_of(new) - self._already(new.id))
         ]
-        around = [(TELL, history), (RENEW, renewed), (SEND, sent), (JOIN, joined)]
+        around = [(books.TELL, history), (parcels.RENEW_EDITS, renewed), (parcels.SEND, sent), (JOIN, joined)]
         changed = await self._writing.run_all([state, *around])
         failpoint("unit.after_rows")
         if changed not in {-1, len(saved)}:

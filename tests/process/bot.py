@@ -102,9 +102,18 @@ async def running(
         "ECHELON_BELLS": bells,
         **settings,
     }
+    async with started(folder, port, "run", environment, code=code) as process:
+        yield process
+
+
+@asynccontextmanager
+async def started(
+    folder: Path, port: int, command: str, environment: dict[str, str], *, code: Path = ROOT
+) -> AsyncIterator[Process]:
+    """A command that serves at `port`; what it says goes to log.txt. Killed at the end if it still runs."""
     with (folder / "log.txt").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(code / "app.py"), "run", env=environment, cwd=folder, stdout=log, stderr=log
+            sys.executable, str(code / "app.py"), command, env=environment, cwd=folder, stdout=log, stderr=log
         )
         try:
             yield Process(process, f"http://127.0.0.1:{port}")

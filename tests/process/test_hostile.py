@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import sqlite3
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import unused_port
 
 from tests.hostile_wire import LOCAL_ROUTES, Hit, Wire, hits, request
-from tests.process.bot import ROOT, Process, people_the_workspace, running
+from tests.process.bot import Process, people_the_workspace, running, started
 from tests.process.test_teams import settings as teams_settings
 from tests.slack_server import SlackServer
 from tests.teams_server import TeamsServer
@@ -108,16 +107,8 @@ async def test_ten_thousand_forged_requests_are_turned_away_and_leave_nothing_be
 async def demo(folder: Path, port: int) -> AsyncIterator[Process]:
     """The local chat as a process."""
     environment = {**os.environ, "ECHELON_PORT": str(port), "ECHELON_DEMO_FOLDER": str(folder / "demo")}
-    with (folder / "log.txt").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, str(ROOT / "app.py"), "demo", env=environment, cwd=folder, stdout=log, stderr=log
-        )
-        try:
-            yield Process(process, f"http://127.0.0.1:{port}")
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+    async with started(folder, port, "demo", environment) as process:
+        yield process
 
 
 async def test_the_local_chat_turns_the_same_away(tmp_path: Path) -> None:
